@@ -1,0 +1,1 @@
+"""Tests; a package so that `python -m tests.make_vectors` finds this folder first."""
