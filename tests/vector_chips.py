@@ -131,7 +131,7 @@ SYSTEMS = {
         _hinge(400, "total"),
         _core(6, 3, potential_bits=4, threshold=7, leak_shift=15, window=16, trace_bits=2,
               trace_unit=3, trace_decay_shift=7, error_bits=4, momentum_bits=4, flip_threshold=6,
-              gradient_shift=0, rounding="nearest"),
+              gradient_shift=0),
         _core(3, 16, momentum_bits=3, flip_threshold=2, gradient_shift=3, momentum_at_flip="keep",
               error_shift=0, leak_shift=1),
     ),
