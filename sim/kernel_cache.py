@@ -1,0 +1,67 @@
+"""Compilation of the hot loops, with a cache that knows every source the loops are made of.
+
+Numba's own cache looks only at the file of the function itself, so that a change in `numerics` would go unnoticed; here the folder's name is a digest of all of them.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import platformdirs
+
+import flipcore
+
+_SOURCES = (
+    "numerics.py",
+    "events.py",
+    *(f"sim/{name}.py" for name in ("layout", "scratch", "encoding", "forward", "learning")),
+    *(f"sim/{name}.py" for name in ("kernels", "kernel_cache")),
+)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _digest() -> str:
+    package = Path(flipcore.__file__).parent
+    digest = hashlib.sha256(numba.__version__.encode())
+    for name in _SOURCES:
+        digest.update((package / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    """Folder of the compiled loops of exactly these sources, in a temporary place if the cache cannot be written."""
+    parent = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_dir("flipcore")
+    folder = Path(parent) / f"loops-{_digest()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    fallback = Path(tempfile.gettempdir()) / f"flipcore-{os.getuid()}" / folder.name
+    fallback.mkdir(parents=True, exist_ok=True)
+    return fallback
+
+
+_FOLDER = _cache_folder()
+
+
+def is_compiled() -> bool:
+    """Tell whether the loops were compiled before, so that a first run need not wait."""
+    return any(_FOLDER.rglob("*.nbi"))
+
+
+def compiled(function: Function) -> Function:
+    """Compile a loop with Numba, without the interpreter lock, cached for exactly these sources."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_FOLDER)
+    try:
+        dispatcher: Function = numba.njit(nogil=True, cache=True)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return dispatcher

@@ -1,0 +1,363 @@
+"""Compiled loops of the learning phases: trace, error, threshold, update, decay (N5, N7-N14; T4-T8)."""
+
+import numpy as np
+
+from flipcore import numerics
+from flipcore.sim.kernel_cache import compiled
+from flipcore.sim.layout import CHUNK, NEAREST, NO_TRACE_MEMORY, STOCHASTIC
+from flipcore.sim.scratch import (
+    DECAY_CYCLES,
+    ERROR_CYCLES,
+    ERROR_READS,
+    FLIPS,
+    HINGE,
+    LIVE_STEPS,
+    MOMENTUM_READS,
+    MOMENTUM_SATURATIONS,
+    MOMENTUM_UPDATES,
+    MOMENTUM_WRITES,
+    ROW_LIST_READS,
+    ROW_LIST_WRITES,
+    THRESHOLD_CYCLES,
+    TRACE_CYCLES,
+    TRACE_READS,
+    TRACE_WRITES,
+    UPDATE_CYCLES,
+    WEIGHT_READS,
+    WEIGHT_WRITES,
+    WORDS_CHANGED,
+    WORDS_DECAYED,
+    WORDS_DRAWN,
+    WORDS_UPDATED,
+    WORDS_VISITED,
+)
+
+UNIT_ERROR = numerics.UNIT_ERROR
+EXPONENTIALS = np.array(numerics.EXPONENTIALS, np.int64)
+
+
+@compiled
+def trace(c, cores, positions, scratch, first_step, counts):
+    """TRACE of a core: decay, events of this step, list of visited rows (N5, O2, T4)."""
+    core = cores[c]
+    count = counts[c]
+    start = core.axon_start
+    traces = scratch.traces[start : start + core.axons]
+    if first_step or core.trace_decay_shift == NO_TRACE_MEMORY:
+        traces[:] = 0
+    else:
+        for i in range(core.axons):
+            traces[i] = numerics.decay_trace(traces[i], core.trace_decay_shift)
+    for k in range(scratch.num_events[c]):
+        row = scratch.events[start + k]
+        traces[row] = numerics.raise_trace(traces[row], 1, core.trace_unit, core.trace_bits)
+    below = cores[max(c - 1, 0)]
+    windows = scratch.windows[below.chunk_start :].reshape(-1)
+    place = positions[below.position_start :]
+    rows = scratch.rows[start:]
+    num_rows = 0
+    cycles = 2
+    for w in range(core.trace_words):
+        before = num_rows
+        first = w * core.lanes
+        for i in range(first, min(first + core.lanes, core.axons)):
+            rows[num_rows] = i
+            in_window = c > 0 and windows[place[i]] != 0
+            num_rows += (traces[i] != 0) | in_window
+        cycles += max(core.ports, num_rows - before)
+    scratch.num_rows[c] = num_rows
+    count[TRACE_READS] += 0 if first_step else core.trace_words
+    count[TRACE_WRITES] += core.trace_words
+    count[ROW_LIST_WRITES] += num_rows
+    count[TRACE_CYCLES] += cycles
+
+
+@compiled
+def make_error(cores, positions, scratch, label, rule, counts):
+    """ERROR of the readout (N7, T5); returns the number of live words, listed in `live`."""
+    core = cores[len(cores) - 1]
+    count = counts[len(cores) - 1]
+    values = scratch.totals if rule.of_total else scratch.outputs
+    place = positions[core.position_start :]
+    errors = scratch.errors[core.chunk_start : core.chunk_start + core.row_chunks]
+    errors[:] = 0
+    if rule.kind == HINGE:
+        rival = -1
+        for n in range(core.neurons):
+            if n != label and (rival < 0 or values[n] > values[rival]):
+                rival = n
+        if values[label] - values[rival] < rule.margin:
+            errors[place[label] >> 4, place[label] & 15] = -UNIT_ERROR
+            errors[place[rival] >> 4, place[rival] & 15] = UNIT_ERROR
+        cycles = core.neurons + 2
+    else:
+        maximum = values[0]
+        for n in range(core.neurons):
+            maximum = max(maximum, values[n])
+        whole = 0
+        for n in range(core.neurons):
+            whole += EXPONENTIALS[numerics.softmax_index(maximum, values[n], rule.sharpness)]
+        for n in range(core.neurons):
+            part = EXPONENTIALS[numerics.softmax_index(maximum, values[n], rule.sharpness)]
+            probability = numerics.divide_unit(part, whole)
+            errors[place[n] >> 4, place[n] & 15] = probability - UNIT_ERROR * (n == label)
+        cycles = 10 * core.neurons + 2
+    num_live = list_live_words(core, scratch)
+    count[ERROR_CYCLES] += cycles + num_live
+    return num_live
+
+
+@compiled
+def list_live_words(core, scratch):
+    """List the words with an error that is not 0 (O2); returns how many."""
+    num_live = 0
+    for j in range(core.words):
+        first = core.chunk_start + j * core.chunks
+        any_error = np.int64(0)
+        for x in range(first, first + core.chunks):
+            for lane in range(CHUNK):
+                any_error |= scratch.errors[x, lane]
+        scratch.live[num_live] = j
+        num_live += any_error != 0
+    return num_live
+
+
+@compiled
+def adapt_threshold(c, t, core, second_moment, scratch, count):
+    """THRESHOLD: T-BSO's adaptive flip threshold of this step (N14, T6)."""
+    errors = np.int64(0)
+    for x in range(core.chunk_start, core.chunk_start + core.row_chunks):
+        for lane in range(CHUNK):
+            errors += scratch.errors[x, lane] * scratch.errors[x, lane]
+    traces = np.int64(0)
+    for i in range(core.axon_start, core.axon_start + core.axons):
+        traces += scratch.traces[i] * scratch.traces[i]
+    second_moment[c, t] = numerics.average_square(
+        second_moment[c, t], errors * traces, core.square_shift, core.average_shift
+    )
+    count[THRESHOLD_CYCLES] += 20
+    return numerics.adaptive_threshold(
+        second_moment[c, t], core.threshold_gain, core.threshold_shift, core.momentum_limit
+    )
+
+
+@compiled
+def _start_noise(core, shift, generators, pattern):
+    """Set what the lanes XOR onto the shared draw, so that one expression gives the noise of every rounding mode; returns its mask.
+
+    Lane constants of the shared generator, the states of per-lane generators, or a constant without a generator (N10, R5).
+    """
+    for lane in range(4 * CHUNK):
+        if core.rounding != STOCHASTIC:
+            noise = numerics.nearest_noise(shift) if core.rounding == NEAREST else 0
+        elif core.per_lane:
+            noise = generators[lane]
+        else:
+            noise = numerics.lane_key(lane)
+        pattern[lane >> 4, lane & 15] = noise
+    return numerics.noise_mask(shift) if core.rounding == STOCHASTIC else -1
+
+
+@compiled
+def _keep_generators(core, generators, pattern):
+    """Put the states of per-lane generators back where they are kept."""
+    if core.rounding == STOCHASTIC and core.per_lane:
+        for lane in range(core.lanes):
+            generators[lane] = pattern[lane >> 4, lane & 15]
+
+
+@compiled
+def _draw(is_shared, base, chunks, pattern):
+    """Step the generator or generators once (R5); returns the shared state."""
+    if is_shared:
+        return numerics.xorshift32(base)
+    for x in range(chunks):
+        for lane in range(CHUNK):
+            pattern[x, lane] = numerics.xorshift32(pattern[x, lane])
+    return base
+
+
+@compiled
+def _learn_row(
+    row, trace, core, live, num_live, weights, momentum, errors, generators, shift, mask,
+    flip_threshold, pattern, count,
+):  # fmt: skip
+    """Learn one row's live words (N9-N12), all in one body as calls cost more than the work of a word."""
+    chunks = core.chunks
+    limit = core.momentum_limit
+    keep = 1 - core.reset_momentum
+    stochastic = core.rounding == STOCHASTIC
+    is_shared = core.per_lane == 0
+    base = generators[0] if stochastic and is_shared else 0
+    updated = 0
+    updates = 0
+    saturations = 0
+    num_flips = 0
+    words_flipped = 0
+    for m in range(num_live):
+        j = live[m] * chunks
+        word = core.weight_start + row * core.row_chunks + j
+        if stochastic:
+            base = _draw(is_shared, base, chunks, pattern)
+        any_rounded = np.int64(0)
+        for x in range(chunks):
+            for lane in range(CHUNK):
+                noise = (base ^ pattern[x, lane]) & mask
+                any_rounded |= numerics.round_gradient(trace * errors[j + x, lane], noise, shift)
+        if any_rounded == 0:
+            continue
+        updated += 1
+        flipped_before = num_flips
+        for x in range(chunks):
+            bits = np.int64(weights[word + x])
+            flipped = np.int64(0)
+            touched = np.int64(0)
+            saturated = np.int64(0)
+            for lane in range(CHUNK):
+                noise = (base ^ pattern[x, lane]) & mask
+                q = numerics.round_gradient(trace * errors[j + x, lane], noise, shift)
+                old = np.int64(momentum[word + x, lane])
+                new = numerics.update_momentum(old, q, limit)
+                weight = 2 * ((bits >> lane) & 1) - 1
+                flip = (q != 0) & numerics.flips(weight, new, flip_threshold)
+                momentum[word + x, lane] = new * (keep | (1 - flip))
+                flipped |= np.int64(flip) << lane
+                touched |= np.int64(q != 0) << lane
+                saturated |= np.int64(old + q != new) << lane
+            updates += _ones(touched)
+            if saturated != 0:
+                saturations += _ones(saturated)
+            if flipped != 0:
+                num_flips += _ones(flipped)
+                weights[word + x] = np.uint16(bits ^ flipped)
+        words_flipped += num_flips != flipped_before
+    if stochastic and is_shared:
+        generators[0] = base
+    count[WORDS_DRAWN] += num_live if stochastic else 0
+    count[WORDS_UPDATED] += updated
+    count[MOMENTUM_UPDATES] += updates
+    count[MOMENTUM_SATURATIONS] += saturations
+    count[FLIPS] += num_flips
+    count[WEIGHT_READS] += updated
+    count[WEIGHT_WRITES] += words_flipped
+    return updated
+
+
+@compiled
+def _ones(bits):
+    """Number of set bits of 16."""
+    bits = bits - ((bits >> 1) & 0x5555)
+    bits = (bits & 0x3333) + ((bits >> 2) & 0x3333)
+    bits = (bits + (bits >> 4)) & 0x0F0F
+    return (bits + (bits >> 8)) & 31
+
+
+@compiled
+def _backward_row(row, core, live, num_live, weights, errors):
+    """Sum of w times error over one row's live words (N8)."""
+    chunks = core.chunks
+    set_bits = np.int64(0)
+    whole = np.int64(0)
+    for m in range(num_live):
+        j = live[m] * chunks
+        word = core.weight_start + row * core.row_chunks + j
+        for x in range(chunks):
+            bits = np.int64(weights[word + x])
+            for lane in range(CHUNK):
+                set_bits += errors[j + x, lane] * ((bits >> lane) & 1)
+                whole += errors[j + x, lane]
+    return 2 * set_bits - whole
+
+
+@compiled
+def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold, counts):
+    """UPDATE of a core: errors of the layer below and the learning of every visited row (O3, T7).
+
+    A row's backward sum comes before its learning, so that it sees the weights of before (N8).
+    """
+    weights, momentum, generators = state
+    core = cores[c]
+    count = counts[c]
+    below = cores[max(c - 1, 0)]
+    errors_below = scratch.errors[below.chunk_start : below.chunk_start + below.row_chunks]
+    if c > 0:
+        errors_below[:] = 0
+    if num_live == 0:
+        count[UPDATE_CYCLES] += 1
+        return
+    errors = scratch.errors[core.chunk_start : core.chunk_start + core.row_chunks]
+    pattern = scratch.pattern
+    mask = _start_noise(core, shift, generators[c], pattern)
+    num_rows = scratch.num_rows[c]
+    updated_before = count[WORDS_UPDATED]
+    for k in range(num_rows):
+        row = scratch.rows[core.axon_start + k]
+        trace = scratch.traces[core.axon_start + row]
+        in_window = False
+        if c > 0:
+            place = positions[below.position_start + row]
+            in_window = scratch.windows[below.chunk_start + (place >> 4), place & 15] != 0
+        if in_window:
+            total = _backward_row(row, core, scratch.live, num_live, weights, errors)
+            errors_below[place >> 4, place & 15] = numerics.scale_error(
+                total, core.error_shift, below.error_bits
+            )
+        updated = 0
+        if trace != 0:
+            updated = _learn_row(
+                row, trace, core, scratch.live, num_live, weights, momentum, errors, generators[c],
+                shift, mask, flip_threshold, pattern, count,
+            )  # fmt: skip
+        if in_window:
+            count[WEIGHT_READS] += num_live - updated  # T10: one read serves both
+    _keep_generators(core, generators[c], pattern)
+    updated = count[WORDS_UPDATED] - updated_before
+    count[LIVE_STEPS] += 1
+    count[WORDS_VISITED] += num_rows * num_live
+    count[MOMENTUM_READS] += updated
+    count[MOMENTUM_WRITES] += updated
+    count[ROW_LIST_READS] += num_rows
+    count[ERROR_READS] += num_rows * num_live
+    cycles = 4 + num_rows * num_live + (core.ports - 1) * updated
+    count[UPDATE_CYCLES] += cycles + (core.adder_depth if c > 0 else 0)
+
+
+@compiled
+def decay(c, core, state, scratch, first_row, row_step, count):
+    """Decay the momentum of rows first_row, first_row + row_step, ... (N13, O4, T8)."""
+    _, momentum, generators = state
+    pattern = scratch.pattern
+    shift = core.decay_shift
+    stochastic = core.rounding == STOCHASTIC
+    is_shared = core.per_lane == 0
+    mask = _start_noise(core, shift, generators[c], pattern)
+    base = generators[c, 0] if stochastic and is_shared else 0
+    visited = 0
+    changed = 0
+    for row in range(first_row, core.axons, row_step):
+        for j in range(core.words):
+            if stochastic:
+                base = _draw(is_shared, base, core.chunks, pattern)
+            any_change = np.int64(0)
+            for x in range(core.chunks):
+                place = core.chunk_start + j * core.chunks + x
+                word = core.weight_start + row * core.row_chunks + j * core.chunks + x
+                for lane in range(CHUNK):
+                    noise = (base ^ pattern[x, lane]) & mask
+                    old = np.int64(momentum[word, lane])
+                    new = numerics.decay_momentum(old, noise, shift)
+                    # Padding lanes hold 0 and must stay 0 (S2) whatever their noise.
+                    new *= scratch.is_neuron[place, lane]
+                    momentum[word, lane] = new
+                    any_change |= old ^ new
+            visited += 1
+            changed += any_change != 0
+    if stochastic and is_shared:
+        generators[c, 0] = base
+    _keep_generators(core, generators[c], pattern)
+    count[WORDS_DECAYED] += visited
+    count[WORDS_CHANGED] += changed
+    count[MOMENTUM_READS] += visited
+    count[MOMENTUM_WRITES] += changed
+    count[WORDS_DRAWN] += visited if stochastic else 0
+    count[DECAY_CYCLES] += 2 + visited + (core.ports - 1) * changed
