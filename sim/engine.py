@@ -103,14 +103,13 @@ class Engine:
         """Turn records into input events (N2)."""
         steps = self.chip.steps
         num_axons = self.chip.inputs
-        if records.pixels is not None:
+        if records.bitmaps.shape[1] == 0:
             num_samples = len(records.pixels)
             axons = np.empty(num_samples * steps * num_axons + 1, np.int32)
             starts = np.empty(num_samples * steps + 1, np.int64)
             encode_pixels(records.pixels, steps, axons, starts)
             offered = np.diff(starts).reshape(num_samples, steps).astype(np.int32)
             return _Events(axons, starts, offered)
-        assert records.bitmaps is not None and records.merged is not None
         num_samples = len(records.bitmaps)
         axons = np.empty(num_samples * steps * num_axons + 1, np.int32)
         starts = np.empty(num_samples * steps + 1, np.int64)

@@ -20,12 +20,14 @@ MAX_CLASSES = 4096  # S3: the readout's neurons
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Some samples, in memory; the arrays of the other kind of data are empty ([k, 0] and [k, 0, 0]).
+    """Some samples, in memory; the arrays of the other kind of data are empty.
 
     Attributes:
         pixels: uint8 [k, axons], 0 ... 255 (N2).
-        bitmaps: uint8 [k, steps, ceil(axons / 8)]; axon i of a step is bit i % 8, lowest first, of byte i // 8.
-        merged: int32 [k, steps]; further events of an axon in the same step, which the bitmap cannot hold (N2).
+        bitmaps: uint8 [k, steps, ceil(axons / 8)]; axon i of a step is bit i % 8, lowest first,
+            of byte i // 8.
+        merged: int32 [k, steps]; further events of an axon in the same step, which the bitmap
+            cannot hold (N2).
     """
 
     pixels: UInt8s
@@ -57,7 +59,7 @@ class PixelLayout:
 
 @dataclass(frozen=True, slots=True)
 class EventLayout:
-    """A record is the merged counts of all steps, little-endian int32, then the bitmaps of all steps."""
+    """A record is the merged counts of all steps, little-endian int32, then their bitmaps."""
 
     num_axons: int
     num_steps: int
@@ -78,7 +80,9 @@ class EventLayout:
 
     def encode(self, flags: npt.NDArray[np.bool_], merged: npt.NDArray[np.integer]) -> bytes:
         """One raw record from bool [steps, axons] and the merged counts, [steps]."""
-        return merged.astype("<i4").tobytes() + np.packbits(flags, axis=1, bitorder="little").tobytes()
+        return (
+            merged.astype("<i4").tobytes() + np.packbits(flags, axis=1, bitorder="little").tobytes()
+        )
 
     def decode(self, raw: UInt8s) -> Records:
         """Interpret raw records, uint8 [k, record_bytes]."""
@@ -94,7 +98,7 @@ Layout = PixelLayout | EventLayout
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Labelled samples: labels in memory, records on disk; may be read from several threads at once.
+    """Labelled samples, labels in memory, records on disk; several threads may read at once.
 
     Attributes:
         labels: int32 [n].
@@ -121,7 +125,7 @@ class Split:
         return self.layout.decode(self.store.read(self._positions_of(indices)))
 
     def subset(self, indices: Int64s) -> "Split":
-        """The samples `indices`, int64 [k], in that order, as a split of their own; records are not copied.
+        """Select the samples `indices`, int64 [k], in that order; records are not copied.
 
         Raises:
             IndexError: an index is not 0 ... len(self) - 1.
@@ -145,7 +149,7 @@ class Dataset:
         num_classes: largest training label + 1.
         train: training split.
         test: test split.
-        provenance: the spec, source files with their SHA-256, counts, and what was decided on the way.
+        provenance: the spec, source files with their SHA-256, counts, how it was split.
     """
 
     name: str
@@ -160,10 +164,12 @@ class Dataset:
 def make_dataset(name: str, *, train: Split, test: Split, provenance: Provenance) -> Dataset:
     """Check the labels of both splits against each other and put the data set together.
 
-    A class without a training sample is no error; it is recorded as `classes_without_training_samples`.
+    A class without a training sample is no error; the provenance records it as
+    `classes_without_training_samples`.
 
     Raises:
-        InputError: a split is empty; a label is negative, beyond 4095, or (test) beyond the largest training label.
+        InputError: a split is empty; a label is negative, beyond 4095, or (test) beyond the
+            largest training label.
     """
     for title, split in (("training", train), ("test", test)):
         if not len(split):
@@ -172,16 +178,24 @@ def make_dataset(name: str, *, train: Split, test: Split, provenance: Provenance
     num_classes = int(train.labels.max()) + 1
     rule = f"0 ... {num_classes - 1}, the largest training label"
     check_labels(test.labels, f"{name}: test label", rule, num_classes)
-    counted: Provenance = {"train_samples": len(train), "test_samples": len(test), "num_classes": num_classes}
+    counted: Provenance = {
+        "train_samples": len(train),
+        "test_samples": len(test),
+        "num_classes": num_classes,
+    }
     absent = np.flatnonzero(np.bincount(train.labels, minlength=num_classes) == 0)
     if len(absent):
         counted["classes_without_training_samples"] = ",".join(map(str, absent.tolist()))
     layout = train.layout
-    return Dataset(name, layout.kind, layout.num_axons, num_classes, train, test, {**provenance, **counted})
+    return Dataset(
+        name, layout.kind, layout.num_axons, num_classes, train, test, {**provenance, **counted}
+    )
 
 
-def check_labels(labels: npt.NDArray[np.integer], where: str, rule: str, limit: int, *, first: int = 0) -> None:
-    """Refuse the first label that is not 0 ... `limit` - 1, naming its index counted from `first`."""
+def check_labels(
+    labels: npt.NDArray[np.integer], where: str, rule: str, limit: int, *, first: int = 0
+) -> None:
+    """Refuse the first label that is not 0 ... `limit` - 1; its index counts from `first`."""
     bad = np.flatnonzero((labels < 0) | (labels >= limit))
     if len(bad):
         raise InputError(f"{where} {first + int(bad[0])}: {int(labels[bad[0]])}: must be {rule}")
@@ -193,8 +207,14 @@ def check_num_axons(num_axons: int, where: str) -> None:
         raise InputError(f"{where}: {num_axons} pixels a sample: must be 1 ... {MAX_AXONS} (S3)")
 
 
+def in_training(indices: Int64s) -> npt.NDArray[np.bool_]:
+    """Split data that come without a split: index % 5 == 0 is test, the rest is training."""
+    selected: npt.NDArray[np.bool_] = indices % 5 != 0
+    return selected
+
+
 def every_fifth(count: int) -> tuple[Int64s, Int64s]:
-    """The documented split of data that come without one: index % 5 == 0 is test, the rest is training."""
+    """Indices of the training and of the test samples by `in_training`."""
     indices = np.arange(count, dtype=np.int64)
-    is_test = indices % 5 == 0
-    return indices[~is_test], indices[is_test]
+    is_training = in_training(indices)
+    return indices[is_training], indices[~is_training]

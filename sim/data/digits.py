@@ -15,11 +15,11 @@ LARGEST_VALUE = 16
 
 
 def load_digits() -> Dataset:
-    """Load the digits, scaled to 0 ... 255; index % 5 == 0 is test (360 images), the rest training (1437)."""
+    """Load the digits, scaled to 0 ... 255; index % 5 == 0 is test (360), the rest training."""
     path = _data_file()
     pixels, labels = _read(path)
     spool = Spool("digits")
-    spool.write(pixels)
+    spool.write(pixels.data)
     layout = PixelLayout(NUM_PIXELS)
     whole = Split(labels, layout, spool.store(layout.record_bytes))
     train, test = every_fifth(len(labels))

@@ -20,7 +20,14 @@ from flipcore.sim.data.dataset import (
     check_num_axons,
     make_dataset,
 )
-from flipcore.sim.data.store import BLOCK_BYTES, RecordStore, Spool, sha256_of, store_in_place, told_in_one_line
+from flipcore.sim.data.store import (
+    BLOCK_BYTES,
+    RecordStore,
+    Spool,
+    sha256_of,
+    store_in_place,
+    told_in_one_line,
+)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _TYPE_NAMES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
@@ -31,7 +38,7 @@ def load_idx(folder: Path, *, name: str, spec: str, progress: Progress) -> Datas
     """Load the four files `{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]` of `folder`.
 
     Raises:
-        InputError: a file is missing, corrupt, of the wrong shape or type, or they do not fit together.
+        InputError: a file is missing, corrupt, of the wrong shape or type, or does not fit.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -44,7 +51,8 @@ def load_idx(folder: Path, *, name: str, spec: str, progress: Progress) -> Datas
     test, test_shape = _load_split(paths["test_images"], paths["test_labels"], progress)
     if test_shape != shape:
         raise InputError(
-            f"{paths['test_images']}: images of {_times(test_shape)}: must be {_times(shape)} as the training images"
+            f"{paths['test_images']}: images of {_times(test_shape)}: "
+            f"must be {_times(shape)} as the training images"
         )
     provenance: Provenance = {"spec": spec}
     for key, path in paths.items():
@@ -64,7 +72,9 @@ def _load_split(images: Path, labels: Path, progress: Progress) -> tuple[Split, 
     if progress:
         progress(f"reading {images.name}")
     store, (count, *shape) = _read_images(images)
-    return Split(_read_labels(labels, count, images), PixelLayout(math.prod(shape)), store), tuple(shape)
+    return Split(_read_labels(labels, count, images), PixelLayout(math.prod(shape)), store), tuple(
+        shape
+    )
 
 
 def _read_images(path: Path) -> tuple[RecordStore, tuple[int, ...]]:
@@ -87,14 +97,17 @@ def _read_labels(path: Path, num_images: int, images: Path) -> Int32s:
     with _opened(path) as (file, _):
         (count,) = _read_header(file, path, 1)
         if count != num_images:
-            raise InputError(f"{path}: {count} labels: must be {num_images}, as many as images in {images.name}")
+            raise InputError(
+                f"{path}: {count} labels: must be {num_images}, as many as images in {images.name}"
+            )
         labels = b"".join(_blocks(file, path, count))
     return np.frombuffer(labels, dtype=np.uint8).astype(np.int32)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
-    """The unpacked bytes of a file and whether it is packed: told by content, as browsers unpack but keep the name."""
+    """Unpacked bytes of a file, and whether it is packed."""
+    # By content: some browsers unpack a download but keep its name.
     with told_in_one_line(str(path)), path.open("rb") as file:
         is_packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
@@ -127,7 +140,9 @@ def _blocks(file: BinaryIO, path: Path, size: int) -> Iterator[bytes]:
     while left:
         block = file.read(min(left, BLOCK_BYTES))
         if not block:
-            raise InputError(f"{path}: truncated: {size - left} bytes of data: its header says {size}")
+            raise InputError(
+                f"{path}: truncated: {size - left} bytes of data: its header says {size}"
+            )
         left -= len(block)
         yield block
     if file.read(1):

@@ -21,7 +21,9 @@ class KnownSet:
     sha256: Mapping[str, str]
 
 
-def _four(train_images: str, train_labels: str, test_images: str, test_labels: str) -> Mapping[str, str]:
+def _four(
+    train_images: str, train_labels: str, test_images: str, test_labels: str
+) -> Mapping[str, str]:
     return {
         "train-images-idx3-ubyte.gz": train_images,
         "train-labels-idx1-ubyte.gz": train_labels,
@@ -65,7 +67,7 @@ KNOWN_SETS: dict[str, KnownSet] = {
 
 
 def find_known(known: KnownSet, progress: Progress) -> Path:
-    """Folder that holds the set: $FLIPCORE_DATA/<name> if there is one, else the cache, filled if it is not.
+    """Find the set: in $FLIPCORE_DATA/<name> if there is one, else in the cache, filled if need be.
 
     Raises:
         InputError: FLIPCORE_DATA names no folder, or the download fails.
@@ -84,10 +86,10 @@ def find_known(known: KnownSet, progress: Progress) -> Path:
 
 
 def download(known: KnownSet, folder: Path, progress: Progress) -> None:
-    """Fetch into `folder` what is missing there or has the wrong checksum; a file appears whole or not at all.
+    """Fetch what `folder` lacks or has with the wrong checksum; a file appears whole or not at all.
 
     Raises:
-        InputError: no connection, a broken one, a wrong checksum, or a folder that cannot be written.
+        InputError: no connection, a broken one, a wrong checksum, or an unwritable folder.
     """
     # Imported here: only who downloads pays for them.
     import pooch  # type: ignore[import-untyped]
@@ -103,7 +105,8 @@ def download(known: KnownSet, folder: Path, progress: Progress) -> None:
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{known.name}: cannot download {url}: {_reason(error, sha256)}; "
-                f"with the files at hand use idx:DIR, or put them into a folder {known.name} of FLIPCORE_DATA"
+                "with the files at hand use idx:DIR, or put them into the folder "
+                f"{known.name} of FLIPCORE_DATA"
             ) from error
 
 

@@ -18,7 +18,9 @@ _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: lengths of name and extra field at its end
+_LOCAL_HEADER = struct.Struct(
+    "<26xHH"
+)  # of a zip member: lengths of name and extra field at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,18 @@ class NpyMember:
     Attributes:
         where: file and array, for messages.
         shape: at least one dimension.
-        dtype: a plain number type, no objects.
+        dtype: bool, integer or float of at most 64 bits.
+        archive: open archive that it lies in.
+        info: its entry there.
+        header_bytes: size of its header, before the values.
     """
 
     where: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    _archive: zipfile.ZipFile
-    _info: zipfile.ZipInfo
-    _header_bytes: int
+    archive: zipfile.ZipFile
+    info: zipfile.ZipInfo
+    header_bytes: int
 
     @property
     def row_size(self) -> int:
@@ -44,11 +49,14 @@ class NpyMember:
         return math.prod(self.shape[1:])
 
     def blocks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """The rows in order, as (index of the first, [rows, row_size]); the archive's checksum is checked at the end."""
+        """Yield the rows in order, as (index of the first, [rows, row_size]).
+
+        The archive's checksum is compared at the end.
+        """
         row_bytes = self.row_size * self.dtype.itemsize
         rows = max(1, BLOCK_BYTES // max(1, row_bytes))
-        with told_in_one_line(self.where), self._archive.open(self._info) as file:
-            file.read(self._header_bytes)
+        with told_in_one_line(self.where), self.archive.open(self.info) as file:
+            file.read(self.header_bytes)
             for start in range(0, self.shape[0], rows):
                 count = min(rows, self.shape[0] - start)
                 block = file.read(count * row_bytes)
@@ -57,13 +65,13 @@ class NpyMember:
 
     def offset_in_file(self) -> int | None:
         """Where the values start in the archive, if they lie there uncompressed."""
-        if self._info.compress_type != zipfile.ZIP_STORED:
+        if self.info.compress_type != zipfile.ZIP_STORED:
             return None
-        with told_in_one_line(self.where), Path(self._archive.filename or "").open("rb") as file:
-            file.seek(self._info.header_offset)
+        with told_in_one_line(self.where), Path(self.archive.filename or "").open("rb") as file:
+            file.seek(self.info.header_offset)
             name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-        start = self._info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
-        return int(start + self._header_bytes)
+        start = self.info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
+        return int(start + self.header_bytes)
 
 
 def open_member(archive: zipfile.ZipFile, name: str) -> NpyMember:
@@ -78,11 +86,15 @@ def open_member(archive: zipfile.ZipFile, name: str) -> NpyMember:
         raise InputError(f"{where}: encrypted")
     shape, fortran_order, dtype, header_bytes = _read_header(archive, info, where)
     if dtype.hasobject or dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise InputError(f"{where}: values of type {dtype}: must be bool, integer or float of at most 64 bits")
+        raise InputError(
+            f"{where}: values of type {dtype}: must be bool, integer or float of at most 64 bits"
+        )
     if not shape:
         raise InputError(f"{where}: a single value: must be an array of samples")
     if fortran_order:
-        raise InputError(f"{where}: stored column by column: save it through numpy.ascontiguousarray")
+        raise InputError(
+            f"{where}: stored column by column: save it through numpy.ascontiguousarray"
+        )
     size = header_bytes + math.prod(shape) * dtype.itemsize
     if info.file_size != size:
         raise InputError(f"{where}: {info.file_size} bytes: its header says {size}")

@@ -18,6 +18,7 @@ from flipcore.sim.data.dataset import (
     check_labels,
     check_num_axons,
     every_fifth,
+    in_training,
     make_dataset,
 )
 from flipcore.sim.data.npy_member import NpyMember, open_member
@@ -30,11 +31,13 @@ _SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 def load_npz(path: Path, *, spec: str, progress: Progress) -> Dataset:
     """Load an archive; with x and y alone, index % 5 == 0 is test and the rest training.
 
-    Samples x [n, ...] are flattened. uint8 stays as it is, bool becomes 0 and 255, other numbers are scaled by the
-    largest value of the training split to 0 ... 255, rounded half up (larger ones in the test split become 255).
+    Samples x [n, ...] are flattened. uint8 stays as it is, bool becomes 0 and 255, other numbers
+    are scaled by the largest value of the training split to 0 ... 255, rounded half up; larger ones
+    in the test split become 255.
 
     Raises:
-        InputError: the file or one of its arrays is missing, corrupt, of the wrong type or shape, or out of range.
+        InputError: the file or one of its arrays is missing, corrupt, of the wrong type or shape,
+            or out of range.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -46,11 +49,18 @@ def load_npz(path: Path, *, spec: str, progress: Progress) -> Dataset:
             train, test, found = _load_given_split(path, archive, names)
         else:
             train, test, found = _load_unsplit(path, archive, names)
-    provenance: Provenance = {"spec": spec, "source": path.name, "source_sha256": sha256_of(path), **found}
+    provenance: Provenance = {
+        "spec": spec,
+        "source": path.name,
+        "source_sha256": sha256_of(path),
+        **found,
+    }
     return make_dataset(path.stem, train=train, test=test, provenance=provenance)
 
 
-def _load_given_split(path: Path, archive: zipfile.ZipFile, names: set[str]) -> tuple[Split, Split, Provenance]:
+def _load_given_split(
+    path: Path, archive: zipfile.ZipFile, names: set[str]
+) -> tuple[Split, Split, Provenance]:
     _check_present(path, names, _SPLIT_NAMES)
     train, test = (open_member(archive, name) for name in ("x_train", "x_test"))
     if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
@@ -60,7 +70,7 @@ def _load_given_split(path: Path, archive: zipfile.ZipFile, names: set[str]) -> 
         )
     train_labels = _read_labels(open_member(archive, "y_train"), train)
     test_labels = _read_labels(open_member(archive, "y_test"), test)
-    largest = _largest([(train, _all_rows), (test, _no_rows)])
+    largest = _largest([(train, lambda indices: indices >= 0), (test, lambda indices: indices < 0)])
     layout = _layout(train)
     return (
         Split(train_labels, layout, _store(path, train, largest)),
@@ -69,13 +79,15 @@ def _load_given_split(path: Path, archive: zipfile.ZipFile, names: set[str]) -> 
     )
 
 
-def _load_unsplit(path: Path, archive: zipfile.ZipFile, names: set[str]) -> tuple[Split, Split, Provenance]:
+def _load_unsplit(
+    path: Path, archive: zipfile.ZipFile, names: set[str]
+) -> tuple[Split, Split, Provenance]:
     _check_present(path, names, ("x", "y"))
     member = open_member(archive, "x")
     labels = _read_labels(open_member(archive, "y"), member)
     if len(labels) < 2:
         raise InputError(f"{member.where}: {len(labels)} sample: must be at least 2 to be split")
-    largest = _largest([(member, lambda indices: indices % 5 != 0)])
+    largest = _largest([(member, in_training)])
     whole = Split(labels, _layout(member), _store(path, member, largest))
     train, test = every_fifth(len(labels))
     found = _scaling_told(member, largest) | {"test_split": "index % 5 == 0"}
@@ -86,7 +98,8 @@ def _check_present(path: Path, names: set[str], wanted: Iterable[str]) -> None:
     missing = [name for name in wanted if name not in names]
     if missing:
         there = ", ".join(sorted(names)) or "no arrays"
-        raise InputError(f"{path}: no array {missing[0]}: must hold x, y or {', '.join(_SPLIT_NAMES)}; it holds {there}")
+        rule = f"must hold x, y or {', '.join(_SPLIT_NAMES)}"
+        raise InputError(f"{path}: no array {missing[0]}: {rule}; it holds {there}")
 
 
 def _read_labels(member: NpyMember, samples: NpyMember) -> Int32s:
@@ -95,13 +108,22 @@ def _read_labels(member: NpyMember, samples: NpyMember) -> Int32s:
     if member.row_size != 1 or len(member.shape) > 2:  # [n, 1] is how some libraries save labels
         raise InputError(f"{member.where}: shape {member.shape}: must be [n] or [n, 1]")
     if member.shape[0] != samples.shape[0]:
-        raise InputError(f"{member.where}: {member.shape[0]} labels: {samples.where} has {samples.shape[0]} samples")
+        raise InputError(
+            f"{member.where}: {member.shape[0]} labels: "
+            f"must be {samples.shape[0]}, as many as samples in {samples.where}"
+        )
     if not member.shape[0]:
         raise InputError(f"{samples.where}: holds no samples")
     check_num_axons(samples.row_size, samples.where)
     labels = np.empty(member.shape[0], np.int32)
     for start, block in member.blocks():
-        check_labels(block[:, 0], f"{member.where}: label", f"0 ... {MAX_CLASSES - 1}", MAX_CLASSES, first=start)
+        check_labels(
+            block[:, 0],
+            f"{member.where}: label",
+            f"0 ... {MAX_CLASSES - 1}",
+            MAX_CLASSES,
+            first=start,
+        )
         labels[start : start + len(block)] = block[:, 0]
     return labels
 
@@ -127,7 +149,11 @@ def _store(path: Path, member: NpyMember, largest: float | None) -> RecordStore:
     if largest is not None:
         spool_scaled(member, spool, lambda block: scale(block, largest))
     elif member.dtype.kind == "b":
-        spool_scaled(member, spool, lambda block: (block.view(np.uint8) != 0).astype(np.uint8) * np.uint8(255))
+        spool_scaled(
+            member,
+            spool,
+            lambda block: (block.view(np.uint8) != 0).astype(np.uint8) * np.uint8(255),
+        )
     else:
         spool_scaled(member, spool, lambda block: block)
     return spool.store(member.row_size)
@@ -138,12 +164,7 @@ def _layout(member: NpyMember) -> PixelLayout:
 
 
 def _scaling_told(member: NpyMember, largest: float | None) -> Provenance:
-    return {"dtype": str(member.dtype), "scaled_from": "as it is" if largest is None else f"0 ... {largest:.17g}"}
-
-
-def _all_rows(indices: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.ones(len(indices), np.bool_)
-
-
-def _no_rows(indices: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.zeros(len(indices), np.bool_)
+    return {
+        "dtype": str(member.dtype),
+        "scaled_from": "as it is" if largest is None else f"0 ... {largest:.17g}",
+    }

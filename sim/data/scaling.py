@@ -17,14 +17,17 @@ IsTraining = Callable[[Int64s], npt.NDArray[np.bool_]]
 
 
 def largest_value(member: NpyMember, is_training: IsTraining) -> float:
-    """Largest value of the rows that `is_training` selects by index (at least 0); checks all rows.
+    """Find the largest value of the rows that `is_training` selects by index; check all rows.
 
     Raises:
         InputError: a value is not finite, negative or above 2**53.
     """
     largest = 0.0
     for start, block in member.blocks():
-        bad = np.flatnonzero(~((block >= 0) & (block <= LARGEST)))  # so that NaN is bad, too
+        values = (
+            block.astype(np.float64) if block.dtype.kind == "f" else block
+        )  # LARGEST is beyond float16
+        bad = np.flatnonzero(~((values >= 0) & (values <= LARGEST)))  # so that NaN is bad, too
         if len(bad):
             raise InputError(_told(member, start, block, int(bad[0])))
         chosen = block[is_training(np.arange(start, start + len(block)))]
@@ -45,7 +48,7 @@ def scale(block: Values, largest: float) -> UInt8s:
 def spool_scaled(member: NpyMember, spool: Spool, convert: Callable[[Values], UInt8s]) -> None:
     """Append all rows of an array to `spool`, each block through `convert`."""
     for _, block in member.blocks():
-        spool.write(np.ascontiguousarray(convert(block)))
+        spool.write(np.ascontiguousarray(convert(block)).data)
 
 
 def _told(member: NpyMember, start: int, block: Values, bad: int) -> str:

@@ -19,8 +19,9 @@ def load_dataset(spec: str, *, num_steps: int, progress: Progress = None) -> Dat
     """Load the data set that `spec` names.
 
     Args:
-        spec: `digits`, `idx:DIR`, `npz:FILE`, `nmnist:PATH[,PATH...]`, `mnist`, `fashion-mnist` or `kmnist`.
-        num_steps: steps of the network, 1 ... 256; recordings are binned into as many (pixels do not need it).
+        spec: `digits`, `mnist`, `fashion-mnist`, `kmnist`, `idx:DIR`, `npz:FILE` or
+            `nmnist:PATH[,PATH...]`.
+        num_steps: steps of the network, 1 ... 256; recordings are binned into as many.
         progress: told in a line what is being done, now and then.
 
     Raises:
@@ -32,7 +33,9 @@ def load_dataset(spec: str, *, num_steps: int, progress: Progress = None) -> Dat
     if spec == "digits":
         return load_digits()
     if spec in KNOWN_SETS:
-        return load_idx(find_known(KNOWN_SETS[spec], progress), name=spec, spec=spec, progress=progress)
+        return load_idx(
+            find_known(KNOWN_SETS[spec], progress), name=spec, spec=spec, progress=progress
+        )
     if not colon or prefix not in _PREFIXES:
         raise InputError(_unknown(spec, prefix))
     if not rest:

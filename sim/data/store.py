@@ -1,8 +1,12 @@
-"""Records of fixed size in a file, read by position: memory does not grow with the number of samples."""
+"""Records of fixed size in a file: memory does not grow with the number of samples."""
 
+import hashlib
+import lzma
 import os
 import tempfile
 import weakref
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +29,7 @@ class RecordStore:
     """
 
     def __init__(self, descriptor: int, *, offset: int, record_bytes: int, source: str) -> None:
-        """Take over `descriptor`; record i is `record_bytes` bytes at `offset` + i * `record_bytes`."""
+        """Take over `descriptor`; record i lies at `offset` + i * `record_bytes`."""
         self._descriptor = descriptor
         self._offset = offset
         self._record_bytes = record_bytes
@@ -33,13 +37,16 @@ class RecordStore:
         weakref.finalize(self, os.close, descriptor)
 
     def read(self, positions: Int64s) -> UInt8s:
-        """Read the records at `positions`, int64 [k]; uint8 [k, record_bytes], the caller's own copy."""
+        """Read the records at `positions`, int64 [k], into a new uint8 [k, record_bytes]."""
         size = self._record_bytes
         records = bytearray().join(
-            os.pread(self._descriptor, size, self._offset + position * size) for position in positions.tolist()
+            os.pread(self._descriptor, size, self._offset + position * size)
+            for position in positions.tolist()
         )
         if len(records) != len(positions) * size:
-            raise InputError(f"{self._source}: ends within its records: it was changed while in use")
+            raise InputError(
+                f"{self._source}: ends within its records: it was changed while in use"
+            )
         return np.frombuffer(records, dtype=np.uint8).reshape(len(positions), size)
 
 
@@ -51,9 +58,10 @@ def store_in_place(path: Path, *, offset: int, record_bytes: int) -> RecordStore
 
 
 class Spool:
-    """Anonymous temporary file for records that have to be unpacked or converted; gone with its last reader.
+    """Anonymous temporary file for records that have to be unpacked or converted.
 
-    It lies where `tempfile` puts it: in `TMPDIR`, else usually in /tmp.
+    It is gone with its last reader. It lies where `tempfile` puts it: in `TMPDIR`, else usually in
+    /tmp.
     """
 
     def __init__(self, source: str) -> None:
@@ -63,8 +71,8 @@ class Spool:
             self._descriptor = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._descriptor)
 
-    def write(self, block: bytes | UInt8s) -> None:
-        """Append a block of bytes, or a C-contiguous array of them."""
+    def write(self, block: bytes | memoryview) -> None:
+        """Append a block of bytes, C-contiguous."""
         left = memoryview(block).cast("B")
         with self._no_room_told():
             while left:
@@ -72,7 +80,9 @@ class Spool:
 
     def store(self, record_bytes: int) -> RecordStore:
         """What was written, as records."""
-        return RecordStore(os.dup(self._descriptor), offset=0, record_bytes=record_bytes, source=self._source)
+        return RecordStore(
+            os.dup(self._descriptor), offset=0, record_bytes=record_bytes, source=self._source
+        )
 
     @contextmanager
     def _no_room_told(self) -> Iterator[None]:
@@ -89,11 +99,6 @@ class Spool:
 @contextmanager
 def told_in_one_line(source: str) -> Iterator[None]:
     """Turn what the operating system or an unpacker says about a file into an `InputError`."""
-    # Imported here: only what reads packed files pays for them.
-    import lzma
-    import zipfile
-    import zlib
-
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
@@ -108,7 +113,5 @@ def told_in_one_line(source: str) -> Iterator[None]:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
-    import hashlib
-
     with told_in_one_line(str(path)), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,8 +14,9 @@ from flipcore.sim.data.store import Int64s
 def split_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     """Replace the test split by a stratified, seeded share of the training split (R7).
 
-    Of a class with c training samples floor(c * fraction + 1/2) are held out, at least 1 and at most c - 1 (none if
-    c = 1): those with the smallest outputs of stream(seed, 4), output i for sample i. Both parts keep the samples' order.
+    Of a class with c training samples floor(c * fraction + 1/2) are held out, at least 1 and at
+    most c - 1 (none if c = 1): those with the smallest outputs of stream(seed, 4), output i for
+    sample i. Both parts keep the samples' order.
 
     Raises:
         InputError: `fraction` is not between 0 and 1, or no class has two samples.

@@ -118,7 +118,9 @@ class Core(_Model):
             f"must be below 2**trace_bits = {1 << self.trace_bits}",
         )
         _require(
-            self.flip_threshold == "auto" or self.flip_threshold < self.momentum_limit,
+            self.rule == "tbso"
+            or self.flip_threshold == "auto"
+            or self.flip_threshold < self.momentum_limit,
             "flip_threshold",
             self.flip_threshold,
             f"at most {self.momentum_limit - 1}, as the momentum of {self.momentum_bits} bits ends "

@@ -1,0 +1,44 @@
+"""Chips of the tests: an oracle's plain chip dictionary as a chip description, and the other way round."""
+
+from typing import Any
+
+from flipcore.chip import Chip, Core, parse_chip
+
+
+def chip_from_oracle(plain: dict[str, Any], name: str = "test") -> Chip:
+    """Build the chip description of an oracle's chip dictionary."""
+    error = dict(plain["error"])
+    document = {
+        "name": name,
+        "inputs": plain["inputs"],
+        "steps": plain["steps"],
+        "error": error,
+        "schedule": plain["schedule"],
+        "layers": [_layer(core) for core in plain["cores"]],
+    }
+    return parse_chip(document, name)
+
+
+def _layer(core: dict[str, Any]) -> dict[str, Any]:
+    layer = {key: value for key, value in core.items() if key in Core.model_fields}
+    if layer["trace_decay_shift"] is None:
+        layer["trace_decay_shift"] = "none"
+    return layer
+
+
+def oracle_from_chip(chip: Chip) -> dict[str, Any]:
+    """Build the oracle's chip dictionary of a chip description."""
+    cores = []
+    for core in chip.layers:
+        plain = core.model_dump(exclude={"axons", "max_gradient_shift"})
+        plain["flip_threshold"] = core.flip_threshold_value
+        if plain["trace_decay_shift"] == "none":
+            plain["trace_decay_shift"] = None
+        cores.append(plain)
+    return {
+        "steps": chip.steps,
+        "inputs": chip.inputs,
+        "error": chip.error.model_dump(),
+        "schedule": [stage.model_dump() for stage in chip.schedule],
+        "cores": cores,
+    }
