@@ -1,0 +1,5 @@
+"""`python -m flipcore`."""
+
+from flipcore.cli import main
+
+main()

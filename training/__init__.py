@@ -1,0 +1,1 @@
+"""Training in PyTorch; the only part that may import torch."""
