@@ -205,16 +205,3 @@ def check_num_axons(num_axons: int, where: str) -> None:
     """Refuse samples that no chip can take (S3)."""
     if not 1 <= num_axons <= MAX_AXONS:
         raise InputError(f"{where}: {num_axons} pixels a sample: must be 1 ... {MAX_AXONS} (S3)")
-
-
-def in_training(indices: Int64s) -> npt.NDArray[np.bool_]:
-    """Split data that come without a split: index % 5 == 0 is test, the rest is training."""
-    selected: npt.NDArray[np.bool_] = indices % 5 != 0
-    return selected
-
-
-def every_fifth(count: int) -> tuple[Int64s, Int64s]:
-    """Indices of the training and of the test samples by `in_training`."""
-    indices = np.arange(count, dtype=np.int64)
-    is_training = in_training(indices)
-    return indices[is_training], indices[~is_training]

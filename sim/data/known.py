@@ -92,7 +92,7 @@ def download(known: KnownSet, folder: Path, progress: Progress) -> None:
         InputError: no connection, a broken one, a wrong checksum, or an unwritable folder.
     """
     # Imported here: only who downloads pays for them.
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     pooch.get_logger().setLevel("ERROR")  # it would write to stderr; `progress` is how we speak
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, chunk_size=BLOCK_BYTES)

@@ -60,6 +60,8 @@ class NpyMember:
             for start in range(0, self.shape[0], rows):
                 count = min(rows, self.shape[0] - start)
                 block = file.read(count * row_bytes)
+                if len(block) != count * row_bytes:
+                    raise InputError(f"{self.where}: corrupt: ends too early")
                 yield start, np.frombuffer(block, self.dtype).reshape(count, self.row_size)
             file.read(1)  # the end: only there the checksum is compared
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from flipcore.errors import InputError
 from flipcore.sim.data.dataset import (
@@ -17,19 +18,17 @@ from flipcore.sim.data.dataset import (
     Split,
     check_labels,
     check_num_axons,
-    every_fifth,
-    in_training,
     make_dataset,
 )
 from flipcore.sim.data.npy_member import NpyMember, open_member
-from flipcore.sim.data.scaling import IsTraining, largest_value, scale, spool_scaled
+from flipcore.sim.data.scaling import largest_value, scale, spool_scaled
 from flipcore.sim.data.store import RecordStore, Spool, sha256_of, store_in_place, told_in_one_line
 
 _SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_npz(path: Path, *, spec: str, progress: Progress) -> Dataset:
-    """Load an archive; with x and y alone, index % 5 == 0 is test and the rest training.
+    """Load an archive; with x and y alone, every fifth sample of each class is test, in their order.
 
     Samples x [n, ...] are flattened. uint8 stays as it is, bool becomes 0 and 255, other numbers
     are scaled by the largest value of the training split to 0 ... 255, rounded half up; larger ones
@@ -70,7 +69,12 @@ def _load_given_split(
         )
     train_labels = _read_labels(open_member(archive, "y_train"), train)
     test_labels = _read_labels(open_member(archive, "y_test"), test)
-    largest = _largest([(train, lambda indices: indices >= 0), (test, lambda indices: indices < 0)])
+    largest = _largest(
+        [
+            (train, np.ones(len(train_labels), np.bool_)),
+            (test, np.zeros(len(test_labels), np.bool_)),
+        ]
+    )
     layout = _layout(train)
     return (
         Split(train_labels, layout, _store(path, train, largest)),
@@ -85,13 +89,26 @@ def _load_unsplit(
     _check_present(path, names, ("x", "y"))
     member = open_member(archive, "x")
     labels = _read_labels(open_member(archive, "y"), member)
-    if len(labels) < 2:
-        raise InputError(f"{member.where}: {len(labels)} sample: must be at least 2 to be split")
-    largest = _largest([(member, in_training)])
+    is_test = _every_fifth_of_a_class(labels)
+    if not is_test.any():
+        raise InputError(
+            f"{path}: no class has 5 samples: must be so for a fifth to become the test"
+        )
+    largest = _largest([(member, ~is_test)])
     whole = Split(labels, _layout(member), _store(path, member, largest))
-    train, test = every_fifth(len(labels))
-    found = _scaling_told(member, largest) | {"test_split": "index % 5 == 0"}
-    return whole.subset(train), whole.subset(test), found
+    found = _scaling_told(member, largest) | {"test_split": "every fifth sample of each class"}
+    return whole.subset(np.flatnonzero(~is_test)), whole.subset(np.flatnonzero(is_test)), found
+
+
+def _every_fifth_of_a_class(labels: Int32s) -> npt.NDArray[np.bool_]:
+    # By class: archives are often ordered by class or interleaved, where each fifth index of all
+    # would leave classes out of one of the splits.
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    first_of_class = np.repeat(np.cumsum(counts) - counts, counts)
+    is_test = np.empty(len(labels), np.bool_)
+    is_test[by_class] = (np.arange(len(labels)) - first_of_class) % 5 == 4
+    return is_test
 
 
 def _check_present(path: Path, names: set[str], wanted: Iterable[str]) -> None:
@@ -128,12 +145,12 @@ def _read_labels(member: NpyMember, samples: NpyMember) -> Int32s:
     return labels
 
 
-def _largest(parts: list[tuple[NpyMember, IsTraining]]) -> float | None:
-    """Largest training value, or None where nothing is to be scaled."""
+def _largest(parts: list[tuple[NpyMember, npt.NDArray[np.bool_]]]) -> float | None:
+    """Largest training value (parts: an array, and which rows are training); None: no scaling."""
     first = parts[0][0]
     if first.dtype == np.uint8 or first.dtype.kind == "b":
         return None
-    largest = max(largest_value(member, is_training) for member, is_training in parts)
+    largest = max(largest_value(member, counted) for member, counted in parts)
     if not largest:
         raise InputError(f"{first.where}: all training pixels are 0: there is nothing to scale by")
     return largest

@@ -3,7 +3,7 @@
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -111,8 +111,8 @@ def opened_sources(paths: Iterable[Path]) -> Iterator[list[Source]]:
         yield [source for path in paths for source in _sources_at(path, stack)]
 
 
-def find_recordings(sources: Iterable[Source]) -> dict[Part, list[Recording]]:
-    """The recordings of both splits, by their number (the position in MNIST).
+def find_recordings(sources: Sequence[Source]) -> dict[Part, list[Recording]]:
+    """Find the recordings of both splits, ordered by their number (the position in MNIST).
 
     Raises:
         InputError: a split has no recordings, a recording is there twice, or a list is wrong.
@@ -120,6 +120,7 @@ def find_recordings(sources: Iterable[Source]) -> dict[Part, list[Recording]]:
     found: dict[tuple[Part, int], Recording] = {}
     for source in sources:
         names = source.names()
+        listed: set[str] = set()
         for part, number, recording in (
             *_original_layout(source, names),
             *_listed_layout(source, names),
@@ -127,18 +128,20 @@ def find_recordings(sources: Iterable[Source]) -> dict[Part, list[Recording]]:
             other = found.setdefault((part, number), recording)
             if other is not recording:
                 raise InputError(
-                    f"{recording.where}: {part} recording {number} is also {other.where}"
+                    f"{recording.where}: {part} recording {number}: is there twice, "
+                    f"the other is {other.where}"
                 )
+            if recording.name in listed:
+                raise InputError(f"{recording.where}: is in the training and in the test list")
+            listed.add(recording.name)
     splits: dict[Part, list[Recording]] = {"train": [], "test": []}
     for (part, _), recording in sorted(found.items(), key=lambda item: item[0]):
         splits[part].append(recording)
+    for part, recordings in splits.items():
+        if not recordings:
+            places = ", ".join(str(source.path) for source in sources)
+            raise InputError(f"{places}: no {part} recordings: looked for {_WANTED}")
     return splits
-
-
-def told_missing(paths: Iterable[Path], part: Part) -> InputError:
-    """What to raise if a split has no recordings."""
-    places = ", ".join(map(str, paths))
-    return InputError(f"{places}: no {part} recordings: looked for {_WANTED}")
 
 
 def _sources_at(path: Path, stack: ExitStack) -> list[Source]:

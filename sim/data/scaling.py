@@ -8,16 +8,15 @@ import numpy.typing as npt
 
 from flipcore.errors import InputError
 from flipcore.sim.data.npy_member import NpyMember
-from flipcore.sim.data.store import Int64s, Spool, UInt8s
+from flipcore.sim.data.store import Spool, UInt8s
 
 LARGEST = 2**53  # up to here integers are exact in float64, and value * 510 fits into int64
 
 Values = npt.NDArray[Any]
-IsTraining = Callable[[Int64s], npt.NDArray[np.bool_]]
 
 
-def largest_value(member: NpyMember, is_training: IsTraining) -> float:
-    """Find the largest value of the rows that `is_training` selects by index; check all rows.
+def largest_value(member: NpyMember, counted: npt.NDArray[np.bool_]) -> float:
+    """Find the largest value of the rows that `counted`, bool [n], selects; check all rows.
 
     Raises:
         InputError: a value is not finite, negative or above 2**53.
@@ -30,7 +29,7 @@ def largest_value(member: NpyMember, is_training: IsTraining) -> float:
         bad = np.flatnonzero(~((values >= 0) & (values <= LARGEST)))  # so that NaN is bad, too
         if len(bad):
             raise InputError(_told(member, start, block, int(bad[0])))
-        chosen = block[is_training(np.arange(start, start + len(block)))]
+        chosen = block[counted[start : start + len(block)]]
         largest = max(largest, float(chosen.max(initial=0)))
     return largest
 

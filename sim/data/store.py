@@ -102,7 +102,7 @@ def told_in_one_line(source: str) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise InputError(f"{source}: corrupt: {error}") from error
+        raise InputError(f"{source}: corrupt: {str(error) or 'ends too early'}") from error
     except NotImplementedError as error:  # zipfile: a compression or a version it does not know
         raise InputError(f"{source}: cannot be unpacked: {error}") from error
     except OSError as error:

@@ -7,7 +7,7 @@ import numpy as np
 
 from flipcore.draws import TAG_VALIDATION, stream
 from flipcore.errors import InputError
-from flipcore.sim.data.dataset import Dataset, make_dataset
+from flipcore.sim.data.dataset import Dataset
 from flipcore.sim.data.store import Int64s
 
 
@@ -25,18 +25,18 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
         raise InputError(f"validation fraction: {fraction}: must be above 0 and below 1")
     held_out = np.zeros(len(dataset.train), dtype=np.bool_)
     held_out[_chosen(dataset, fraction, seed)] = True
-    made = make_dataset(
-        dataset.name,
-        train=dataset.train.subset(np.flatnonzero(~held_out)),
-        test=dataset.train.subset(np.flatnonzero(held_out)),
-        provenance={
-            **dataset.provenance,
-            "test_split": "held out from the training split",
-            "validation_fraction": str(fraction),
-            "validation_seed": seed,
-        },
-    )
-    return dataclasses.replace(made, num_classes=dataset.num_classes)
+    if not held_out.any():
+        raise InputError(f"{dataset.name}: no class has two training samples: none can be held out")
+    train = dataset.train.subset(np.flatnonzero(~held_out))
+    test = dataset.train.subset(np.flatnonzero(held_out))
+    provenance = dataset.provenance | {
+        "test_split": "held out from the training split",
+        "validation_fraction": str(fraction),
+        "validation_seed": seed,
+        "train_samples": len(train),
+        "test_samples": len(test),
+    }
+    return dataclasses.replace(dataset, train=train, test=test, provenance=provenance)
 
 
 def _chosen(dataset: Dataset, fraction: float, seed: int) -> Int64s:

@@ -319,20 +319,14 @@ def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
 
     A name that ends in .yaml or .yml, or holds a path separator, is a file; anything else a preset.
     """
-    is_file = name.endswith((".yaml", ".yml")) or "/" in name
-    if is_file:
+    if name.endswith((".yaml", ".yml")) or "/" in name:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise InputError(f"{name}: cannot be read: {reason}") from None
-    elif name in preset_names():
-        text = _preset_folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     else:
-        raise InputError(
-            f"{name}: no such preset{_near(name, preset_names())} "
-            f"(presets: {', '.join(preset_names())}; a file name ends in .yaml)"
-        )
+        text = preset_text(name)
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -416,6 +410,20 @@ def preset_names() -> list[str]:
         for entry in _preset_folder().iterdir()
         if entry.name.endswith(".yaml")
     )
+
+
+def preset_text(name: str) -> str:
+    """YAML of a preset as it was written, comments and all.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    if name not in preset_names():
+        raise InputError(
+            f"{name}: no such preset{_near(name, preset_names())} "
+            f"(presets: {', '.join(preset_names())}; a file name ends in .yaml)"
+        )
+    return str(_preset_folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def _preset_folder() -> Any:

@@ -1,0 +1,106 @@
+"""Bits of every store of a chip, and of the ways to train the same network without one (T10, T13)."""
+
+from flipcore.chip import Chip, Core
+
+GENERATOR_BITS = 32  # R5
+SECOND_MOMENT_BITS = 32  # N14
+FLOAT_BITS = 32
+
+
+def _index_bits(count: int) -> int:
+    return max(1, (count - 1).bit_length())
+
+
+def signed_bits(magnitude: int) -> int:
+    """Bits of a two's complement number of -magnitude ... magnitude."""
+    return magnitude.bit_length() + 1
+
+
+def core_stores(chip: Chip, c: int) -> dict[str, int]:
+    """Bits of every store of core c as the RTL declares them, padding lanes included (T13)."""
+    core = chip.layers[c]
+    row_index = _index_bits(core.axons)
+    is_readout = c == len(chip.layers) - 1
+    stores = {
+        "weight": core.axons * core.words * core.lanes,
+        "event_list": core.axons * row_index,
+        "momentum": core.axons * core.words * core.lanes * core.momentum_bits,
+        "trace": core.trace_words * core.lanes * core.trace_bits,
+        "row_list": core.axons * (row_index + core.trace_bits + 1),
+        "error": core.words * core.lanes * core.error_bits,
+        "live_words": core.words,
+        "event_map": core.axons,
+        "generator": _generator_bits(core),
+        "second_moment": SECOND_MOMENT_BITS * chip.steps if core.rule == "tbso" else 0,
+    }
+    lanes = core.words * core.lanes
+    if is_readout:
+        stores["output"] = lanes * signed_bits(core.axons)
+        stores["total"] = lanes * signed_bits(core.axons * chip.steps)
+    else:
+        stores["potential"] = lanes * core.potential_bits
+        stores["window"] = lanes
+    return stores
+
+
+def _generator_bits(core: Core) -> int:
+    if core.rounding != "stochastic":
+        return 0
+    return GENERATOR_BITS * (core.lanes if core.random_source == "per_lane" else 1)
+
+
+# What a chip that only classifies needs; all other stores exist for learning.
+INFERENCE_STORES = ("weight", "event_list", "potential", "output", "total")
+
+
+def memory_bits(chip: Chip) -> dict[str, int]:
+    """Bits of every store, summed over the cores, and the totals for inference and for learning."""
+    summed: dict[str, int] = {}
+    for c in range(len(chip.layers)):
+        for store, bits in core_stores(chip, c).items():
+            summed[store] = summed.get(store, 0) + bits
+    summed = {store: bits for store, bits in summed.items() if bits}
+    inference = sum(summed.get(store, 0) for store in INFERENCE_STORES)
+    return {
+        **summed,
+        "total_inference": inference,
+        "total_learning": sum(summed.values()) - inference,
+        "total_chip": sum(summed.values()),
+    }
+
+
+def training_state_bits(chip: Chip) -> dict[str, dict[str, int]]:
+    """Bits that training the same network needs, at batch 1: parameters, optimiser state, and what lives through a sample.
+
+    Parameters and optimiser state are counted per synapse without padding; `activations` is what must be kept until the update:
+    potential, spike and trace of each neuron for online rules, potential and spike of every step for BPTT, gradients of all weights where a framework holds them.
+    """
+    synapses = sum(core.axons * core.neurons for core in chip.layers)
+    neurons = sum(core.neurons for core in chip.layers)
+    axons = sum(core.axons for core in chip.layers)
+    online = FLOAT_BITS * (2 * neurons + axons)
+    through_time = FLOAT_BITS * 2 * neurons * chip.steps + FLOAT_BITS * chip.inputs * chip.steps
+    gradients = FLOAT_BITS * synapses
+    stores = memory_bits(chip)
+    return {
+        "this chip": {
+            "weights": stores["weight"],
+            "optimiser": stores["momentum"],
+            "activations": stores["total_chip"] - stores["weight"] - stores["momentum"],
+        },
+        "BSO, fp32 weights and momentum": {
+            "weights": FLOAT_BITS * synapses,
+            "optimiser": FLOAT_BITS * synapses,
+            "activations": online + gradients,
+        },
+        "online, latent fp32 weights + Adam": {
+            "weights": FLOAT_BITS * synapses,
+            "optimiser": 2 * FLOAT_BITS * synapses,
+            "activations": online + gradients,
+        },
+        f"BPTT over {chip.steps} steps, latent fp32 + Adam": {
+            "weights": FLOAT_BITS * synapses,
+            "optimiser": 2 * FLOAT_BITS * synapses,
+            "activations": through_time + gradients,
+        },
+    }

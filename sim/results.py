@@ -1,0 +1,99 @@
+"""What a run leaves behind: its figures, and the run directory that holds them."""
+
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from flipcore.chip import chip_document, chip_yaml
+from flipcore.errors import InputError
+from flipcore.events import CYCLE_NAMES, EventCounts
+from flipcore.sim.diagnosis import diagnose
+from flipcore.sim.run import CHECKPOINT, Run
+from flipcore.sim.storage import write_counts, write_memory_images, write_weights, write_whole
+
+VERSIONS = ("flipcore", "numpy", "numba", "scikit-learn")
+
+
+def figures(run: Run, test_accuracy: float) -> dict[str, Any]:
+    """Figures of a finished run, ready for JSON; latency at the chip's clock."""
+    train, inference = run.train_counts, run.inference_counts
+    seconds = run.progress.seconds
+    return {
+        "preset": run.chip.name,
+        "dataset": run.settings.dataset,
+        "test_accuracy": test_accuracy,
+        "test_samples": len(run.dataset.test),
+        "test_split": "validation" if run.settings.validation else "test",
+        "samples_per_second": train.samples / seconds if seconds else 0.0,
+        "train": _per_sample(train, run.chip.clock_mhz),
+        "inference": _per_sample(inference, run.chip.clock_mhz),
+        "seed": run.settings.seed,
+        "epochs": run.progress.epoch,
+        "history": [asdict(epoch) for epoch in run.progress.history],
+        "warnings": diagnose(run.chip, train, inference),
+    }
+
+
+def _per_sample(counts: EventCounts, clock_mhz: float) -> dict[str, Any]:
+    samples = max(counts.samples, 1)
+    cycles = counts.cycles / samples
+    return {
+        "samples": counts.samples,
+        "cycles_per_sample": cycles,
+        "latency_us": cycles / clock_mhz,
+        "sops_per_sample": counts.total("sops") / samples,
+        "spikes_per_sample": counts.total("spikes") / samples,
+        "flips": counts.total("flips"),
+        "momentum_updates_per_sample": counts.total("momentum_updates") / samples,
+        "cycles_by_phase": {
+            name.removesuffix("_cycles"): counts.total(name) / samples for name in CYCLE_NAMES
+        },
+    }
+
+
+def create_run_dir(path: Path) -> None:
+    """Create a run directory.
+
+    Raises:
+        InputError: it exists and is not empty, or cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        occupied = any(path.iterdir())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be created: {error.strerror}") from None
+    if occupied:
+        hint = f"; continue it with --resume {path}" if (path / CHECKPOINT).exists() else ""
+        raise InputError(f"{path}: this run directory exists and is not empty{hint}")
+
+
+def write_results(path: Path, run: Run, results: dict[str, Any]) -> None:
+    """Write chip, weights, counts, memory images and, last, `run.json`."""
+    state = run.engine.state
+    write_whole(path / "chip.yaml", chip_yaml(run.chip).encode())
+    write_weights(path / "weights.npz", run.chip, state)
+    write_counts(path / "counts.npz", run.train_counts, run.inference_counts)
+    write_memory_images(path / "images", run.chip, state)
+    document = {
+        **results,
+        "chip": chip_document(run.chip),
+        "settings": asdict(run.settings),
+        "dataset_provenance": run.dataset.provenance,
+        "counts": {"train": run.train_counts.as_dict(), "inference": run.inference_counts.as_dict()},
+        "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
+    }
+    write_whole(path / "run.json", (json.dumps(document, indent=1) + "\n").encode())
+
+
+def free_run_dir(name: str, seed: int) -> Path:
+    """Name of a run directory under runs/ that is not there yet."""
+    number = 0
+    while True:
+        suffix = f"-{number}" if number else ""
+        path = Path("runs") / f"{name}-seed{seed}{suffix}"
+        if not path.exists():
+            return path
+        number += 1

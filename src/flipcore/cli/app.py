@@ -1,0 +1,168 @@
+"""The command line: options and help here, each command's work in a module of its own, loaded when it runs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flipcore.errors import FlipcoreError
+
+app = typer.Typer(
+    name="flipcore",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Co-design of chips that learn with one bit per synapse: simulate, generate Verilog, price, train.",
+)
+rtl_app = typer.Typer(no_args_is_help=True, help="Generate and verify the Verilog of a chip.")
+app.add_typer(rtl_app, name="rtl")
+
+ChipArgument = Annotated[
+    str, typer.Argument(help="A preset, or a chip description that ends in .yaml.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the chip: core.momentum_bits=4, layers.0.neurons=128. Repeatable."),
+]  # fmt: skip
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of weights, order and rounding.")]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(help="digits, mnist, fashion-mnist, kmnist, idx:DIR, npz:FILE or nmnist:PATH; the preset's own by default."),
+]  # fmt: skip
+EpochsOption = Annotated[int | None, typer.Option(min=0, help="Epochs; the preset's by default.")]
+ValidationOption = Annotated[
+    float,
+    typer.Option(min=0.0, max=0.9, help="Test on this share of the training split, held out, in place of the test split."),
+]  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: `flipcore simulate digits` · `flipcore simulate mnist --epochs 2 --set core.momentum_bits=4` · "
+    "`flipcore simulate my_chip.yaml --dataset npz:data.npz --json` · `flipcore simulate --resume runs/mnist-0`"
+)
+def simulate(
+    chip: ChipArgument = "digits",
+    dataset: DatasetOption = None,
+    epochs: EpochsOption = None,
+    seed: SeedOption = 0,
+    changes: SetOption = None,
+    weights: Annotated[Path | None, typer.Option(help="Start from these weights (.npz of an earlier run).")] = None,
+    learn: Annotated[bool, typer.Option("--learn/--no-learn", help="Only classify, do not learn.")] = True,
+    validation: ValidationOption = 0.0,
+    out: Annotated[Path | None, typer.Option(help="Run directory; a new one under runs/ by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue an interrupted run, bit for bit.")] = None,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Learn a data set on the simulated chip: accuracy, cycles, events, memory, flips."""
+    from flipcore.cli import simulate as command
+
+    if resume is not None:
+        command.resume(resume, epochs, as_json=json)
+        return
+    command.start(
+        command.Request(
+            chip=chip,
+            changes=tuple(changes or ()),
+            dataset=dataset,
+            epochs=epochs if learn else 0,
+            seed=seed,
+            validation=validation,
+            weights=weights,
+            out=out,
+        ),
+        as_json=json,
+    )
+
+
+@app.command(
+    epilog="Examples: `flipcore sweep digits --vary core.momentum_bits=2,3,4,8 --seeds 5` · "
+    "`flipcore sweep mnist --vary core.gradient_shift=7..11 --vary error.margin=2,4,8 --search 40 --validation 0.15`"
+)
+def sweep(
+    chip: ChipArgument = "digits",
+    vary: Annotated[list[str] | None, typer.Option(metavar="KEY=V1,V2,...", help="Values to try, or a range 7..11. Repeatable: all combinations.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per point, with seeds 0, 1, ...")] = 3,
+    search: Annotated[int, typer.Option(min=0, metavar="POINTS", help="Try so many points, chosen by Optuna, in place of all.")] = 0,
+    dataset: DatasetOption = None,
+    epochs: EpochsOption = None,
+    changes: SetOption = None,
+    validation: ValidationOption = 0.0,
+    processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of results; started again, a sweep goes on where it was.")] = Path("sweeps/sweep"),
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Run many variants of a chip over several seeds: mean, confidence interval, CSV, plot."""
+    from flipcore.cli import sweep as command
+
+    command.run(
+        command.Request(
+            chip=chip,
+            vary=tuple(vary or ()),
+            seeds=seeds,
+            search=search,
+            dataset=dataset,
+            epochs=epochs,
+            changes=tuple(changes or ()),
+            validation=validation,
+            processes=processes or os.cpu_count() or 1,
+            out=out,
+        ),
+        as_json=json,
+    )
+
+
+@app.command(epilog="Examples: `flipcore presets` · `flipcore presets mnist > my_chip.yaml`")
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Print this preset's YAML.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a chip description.")] = False,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List the chips that come with flipcore, or print one to copy."""
+    from flipcore.cli import presets as command
+
+    command.show(name, schema=schema, as_json=json)
+
+
+@rtl_app.command(epilog="Example: `flipcore rtl generate digits --core 0 --out build/digits`")
+def generate(
+    chip: ChipArgument = "digits",
+    core: Annotated[int, typer.Option(min=0, help="Core (layer) whose flip unit is written.")] = 0,
+    changes: SetOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the Verilog files.")] = Path("build/rtl"),
+) -> None:
+    """Write the Verilog of a core's flip unit (SPEC N9-N12)."""
+    from flipcore.cli import rtl as command
+
+    command.generate(chip, tuple(changes or ()), core, out)
+
+
+@rtl_app.command(epilog="Example: `flipcore rtl verify digits --vectors 2000 --json`")
+def verify(
+    chip: ChipArgument = "digits",
+    core: Annotated[int, typer.Option(min=0, help="Core (layer) whose flip unit is verified.")] = 0,
+    changes: SetOption = None,
+    vectors: Annotated[int, typer.Option(min=1, help="Random words to compare.")] = 2000,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Compare a core's generated flip unit with the reference, bit for bit, in Icarus (cocotb)."""
+    from flipcore.cli import rtl as command
+
+    command.verify(chip, tuple(changes or ()), core, vectors, seed, as_json=json)
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on stderr and its exit code."""
+    try:
+        app()
+    except FlipcoreError as error:
+        print(f"flipcore: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe went away; nothing is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

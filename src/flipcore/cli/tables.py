@@ -1,0 +1,71 @@
+"""Tables that the commands print."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flipcore.chip import Chip
+
+
+def print_results(chip: Chip, results: dict[str, Any]) -> None:
+    """Print a run's figures on stdout."""
+    console = Console()
+    train, inference = results["train"], results["inference"]
+    network = "-".join(map(str, [chip.inputs, *(core.neurons for core in chip.layers)]))
+    console.print(
+        f"\n{chip.name}: {network}, {chip.steps} steps, 1-bit weights, "
+        f"{chip.layers[0].momentum_bits}-bit momentum, {results['dataset']}, seed {results['seed']}, "
+        f"{results['epochs']} epochs",
+        highlight=False,
+    )
+    console.print(
+        f"[bold]{results['test_split']} accuracy {results['test_accuracy']:.2%}[/] of {results['test_samples']} samples"
+        + (f" · learnt at {results['samples_per_second']:,.0f} samples/s" if train["samples"] else ""),
+        highlight=False,
+    )
+    table = Table(title=f"Per sample, at {chip.clock_mhz:g} MHz")
+    for column in ("", "cycles", "latency", "SOPs", "spikes", "momentum updates", "flips in all"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, side in (("training", train), ("inference", inference)):
+        if side["samples"]:
+            table.add_row(
+                name,
+                f"{side['cycles_per_sample']:,.0f}",
+                f"{side['latency_us']:,.1f} µs",
+                f"{side['sops_per_sample']:,.0f}",
+                f"{side['spikes_per_sample']:,.0f}",
+                f"{side['momentum_updates_per_sample']:,.0f}",
+                f"{side['flips']:,}",
+            )
+    console.print(table)
+    _print_memory(console, results)
+    for warning in results["warnings"]:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+    console.print(f"Results are in {results['run_dir']}", highlight=False, soft_wrap=True)
+
+
+def _print_memory(console: Console, results: dict[str, Any]) -> None:
+    stores = results["memory_bits"]
+    table = Table(title="Memory of the chip, kbit")
+    table.add_column("store")
+    table.add_column("kbit", justify="right")
+    for store, bits in stores.items():
+        if bits >= 100 or store.startswith("total"):
+            style = "bold" if store.startswith("total") else ""
+            table.add_row(store.replace("_", " "), f"{bits / 1000:,.1f}", style=style)
+    console.print(table)
+    alternatives = Table(title="Training the same network, kbit of state at batch 1")
+    for column in ("", "weights", "optimiser", "the rest", "all", "against this chip"):
+        alternatives.add_column(column, justify="right" if column else "left")
+    rows = results["training_state_bits"]
+    chip_bits = sum(rows["this chip"].values())
+    for name, parts in rows.items():
+        total = sum(parts.values())
+        alternatives.add_row(
+            name,
+            *(f"{parts[key] / 1000:,.0f}" for key in ("weights", "optimiser", "activations")),
+            f"{total / 1000:,.0f}",
+            f"{total / chip_bits:.1f} x",
+        )
+    console.print(alternatives)
