@@ -73,7 +73,7 @@ class _Folder:
             if len(below.parts) >= _MAX_DEPTH:
                 folders.clear()
             found += [str(prefix / below.as_posix() / file) for file in files]
-        return found
+        return sorted(found)
 
     def read(self, name: str) -> bytes:
         path = self.path.joinpath(*PurePosixPath(name).parts[1:])

@@ -41,12 +41,21 @@ def load_dataset(spec: str, *, num_steps: int, progress: Progress = None) -> Dat
     if not rest:
         raise InputError(f"data set {spec!r}: nothing after the colon: write {_PREFIXES[prefix]}")
     if prefix == "nmnist":
-        paths = [Path(path) for path in rest.split(",")]
+        paths = [_path(text, spec) for text in rest.split(",")]
         return load_nmnist(paths, num_steps=num_steps, spec=spec, progress=progress)
-    path = Path(rest)
+    path = _path(rest, spec)
     if prefix == "npz":
         return load_npz(path, spec=spec, progress=progress)
     return load_idx(path, name=path.resolve().name, spec=spec, progress=progress)
+
+
+def _path(text: str, spec: str) -> Path:
+    if not text:
+        raise InputError(f"data set {spec!r}: an empty path: write {_PREFIXES['nmnist']}")
+    try:
+        return Path(text).expanduser()  # shells leave a tilde behind a colon as it is
+    except RuntimeError as error:
+        raise InputError(f"data set {spec!r}: {error}") from error
 
 
 def _unknown(spec: str, prefix: str) -> str:
@@ -59,7 +68,7 @@ def _near_match(spec: str, prefix: str, names: list[str]) -> str:
     path = Path(spec)
     if path.suffix == ".npz":
         return f", did you mean npz:{spec}?"
-    if path.is_dir():
+    if spec and path.is_dir():
         return f", did you mean idx:{spec}?"
     if ":" in spec:
         near = [_PREFIXES[key] for key in difflib.get_close_matches(prefix, _PREFIXES, n=1)]
