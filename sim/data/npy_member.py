@@ -98,7 +98,7 @@ def open_member(archive: zipfile.ZipFile, name: str) -> NpyMember:
             f"{where}: stored column by column: save it through numpy.ascontiguousarray"
         )
     size = header_bytes + math.prod(shape) * dtype.itemsize
-    if False:
+    if info.file_size != size:
         raise InputError(f"{where}: {info.file_size} bytes: its header says {size}")
     return NpyMember(where, shape, dtype, archive, info, header_bytes)
 
