@@ -34,7 +34,7 @@ def diagnose(chip: Chip, train: EventCounts, inference: EventCounts) -> list[str
             warnings.append(
                 f"{name}: {clipped / chances:.1%} of its potentials saturate at {core.potential_bits} bits"
             )
-    for c, core in enumerate(chip.layers):
+    for c in range(len(chip.layers)):
         warnings.extend(_diagnose_learning(chip, c, train))
     return warnings
 
@@ -56,6 +56,12 @@ def _diagnose_learning(chip: Chip, c: int, train: EventCounts) -> list[str]:
             f"{name}: {clipped / updates:.0%} of its momentum updates saturate at {core.momentum_bits} bits"
         )
     if updates >= ENOUGH_UPDATES and int(train.per_core("flips")[c]) == 0:
-        rule = "its adaptive flip threshold" if core.rule == "tbso" else f"its flip threshold of {core.flip_threshold_value}"
-        warnings.append(f"{name}: not one flip in {updates} momentum updates: nothing reaches {rule}")
+        rule = (
+            "its adaptive flip threshold"
+            if core.rule == "tbso"
+            else f"its flip threshold of {core.flip_threshold_value}"
+        )
+        warnings.append(
+            f"{name}: not one flip in {updates} momentum updates: nothing reaches {rule}"
+        )
     return warnings

@@ -11,9 +11,11 @@ INPUT_START = numerics.INPUT_START
 
 @compiled
 def encode_pixels(pixels, num_steps, events, starts):
-    """Sigma-delta events of pixels, uint8 [samples, axons]; returns how many there are.
+    """Make the sigma-delta events of pixels; returns how many there are.
 
     Args:
+        pixels: uint8 [samples, axons].
+        num_steps: steps of the network.
         events: int32, large enough for samples * steps * axons + 1, written.
         starts: int64 [samples * steps + 1], written: where the events of each step start.
     """

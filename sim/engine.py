@@ -79,7 +79,7 @@ class Engine:
         if num_threads <= 1:
             labels = np.zeros(num_samples, np.int32)
             return self._run(events, labels, self._scratch, counts, learn=False)
-        bounds = np.linspace(0, num_samples, num_threads + 1).astype(int)
+        bounds = [num_samples * k // num_threads for k in range(num_threads + 1)]
         with ThreadPoolExecutor(num_threads) as pool:
             parts = list(pool.map(lambda k: self._infer_part(events, bounds[k], bounds[k + 1]),
                                   range(num_threads)))  # fmt: skip
@@ -87,7 +87,9 @@ class Engine:
             counts.add(part_counts)
         return np.concatenate([predictions for predictions, _ in parts])
 
-    def _infer_part(self, events: _Events, first: int, last: int) -> tuple[Predictions, EventCounts]:
+    def _infer_part(
+        self, events: _Events, first: int, last: int
+    ) -> tuple[Predictions, EventCounts]:
         steps = events.offered.shape[1]
         part = _Events(
             events.axons,

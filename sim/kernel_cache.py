@@ -8,9 +8,10 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
+import numba.core.config
 import platformdirs
 
 import flipcore
@@ -21,6 +22,8 @@ _SOURCES = (
     *(f"sim/{name}.py" for name in ("layout", "scratch", "encoding", "forward", "learning")),
     *(f"sim/{name}.py" for name in ("kernels", "kernel_cache")),
 )
+
+config: Any = numba.core.config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -58,10 +61,10 @@ def is_compiled() -> bool:
 
 def compiled(function: Function) -> Function:
     """Compile a loop with Numba, without the interpreter lock, cached for exactly these sources."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_FOLDER)
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_FOLDER)
     try:
-        dispatcher: Function = numba.njit(nogil=True, cache=True)(function)
+        dispatcher: Any = numba.njit(nogil=True, cache=True)(function)
     finally:
-        numba.config.CACHE_DIR = before
-    return dispatcher
+        config.CACHE_DIR = before
+    return cast(Function, dispatcher)

@@ -37,7 +37,10 @@ def run_samples(
     Args:
         cores: the table of `layout.core_table`.
         positions: int32, padded position of every neuron, core after core.
-        weights, momentum, generators, second_moment: the arrays of `layout.ChipState`, changed if `learn`.
+        weights: as in `layout.ChipState`, changed if `learn`; so are the next three.
+        momentum: as in `layout.ChipState`.
+        generators: as in `layout.ChipState`.
+        second_moment: as in `layout.ChipState`.
         scratch: working arrays.
         events: int32, axons of the input events, step after step, sample after sample, ascending in each step.
         starts: int64 [samples * steps + 1], where each step's events start.

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from flipcore import draws
 from flipcore.chip import Chip, Core
 
+Momentum = npt.NDArray[np.int8 | np.int16]
+
 CHUNK = 16  # lanes per chunk: the bits of one uint16, the bytes of one momentum vector
 
 CORE_FIELDS = (
@@ -112,9 +114,10 @@ def core_table(chip: Chip) -> npt.NDArray[np.void]:
     return table
 
 
-def momentum_dtype(chip: Chip) -> type[np.int8] | type[np.int16]:
+def momentum_dtype(chip: Chip) -> np.dtype[np.int8 | np.int16]:
     """Narrowest container for the momentum of every core."""
-    return np.int8 if max(core.momentum_bits for core in chip.layers) <= 8 else np.int16
+    is_narrow = max(core.momentum_bits for core in chip.layers) <= 8
+    return np.dtype(np.int8) if is_narrow else np.dtype(np.int16)
 
 
 @dataclass
@@ -130,7 +133,7 @@ class ChipState:
     """
 
     weights: npt.NDArray[np.uint16]
-    momentum: npt.NDArray[np.int8] | npt.NDArray[np.int16]
+    momentum: Momentum
     generators: npt.NDArray[np.int64]
     second_moment: npt.NDArray[np.int64]
     sample_counter: int
@@ -184,12 +187,8 @@ def store_momentum(state: ChipState, chip: Chip, c: int, momentum: npt.NDArray[n
     rows[:, neuron_positions(core)] = momentum
 
 
-def momentum_values(
-    state: ChipState, chip: Chip, c: int
-) -> npt.NDArray[np.int8] | npt.NDArray[np.int16]:
+def momentum_values(state: ChipState, chip: Chip, c: int) -> Momentum:
     """Read the momentum of core c, [axons, neurons] in the state's container."""
     where, core = _synapse_slice(chip, c)
     rows = state.momentum[where].reshape(core.axons, -1)
     return rows[:, neuron_positions(core)]
-
-

@@ -82,8 +82,12 @@ def write_results(path: Path, run: Run, results: dict[str, Any]) -> None:
         "chip": chip_document(run.chip),
         "settings": asdict(run.settings),
         "dataset_provenance": run.dataset.provenance,
-        "counts": {"train": run.train_counts.as_dict(), "inference": run.inference_counts.as_dict()},
-        "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
+        "counts": {
+            "train": run.train_counts.as_dict(),
+            "inference": run.inference_counts.as_dict(),
+        },
+        "versions": {name: version(name) for name in VERSIONS}
+        | {"python": platform.python_version()},
     }
     write_whole(path / "run.json", (json.dumps(document, indent=1) + "\n").encode())
 

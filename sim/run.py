@@ -274,7 +274,9 @@ def fingerprint(dataset: Dataset) -> str:
     for split in (dataset.train, dataset.test):
         digest.update(split.labels.astype("<i4").tobytes())
     about = {
-        key: value for key, value in dataset.provenance.items() if not key.startswith(("spec", "path"))
+        key: value
+        for key, value in dataset.provenance.items()
+        if not key.startswith(("spec", "path"))
     }
     digest.update(json.dumps([dataset.kind, dataset.num_axons, about], sort_keys=True).encode())
     return digest.hexdigest()

@@ -109,7 +109,9 @@ def check_plan(plan: Plan) -> None:
         InputError: names field, value and rule, or an unknown data set.
     """
     if not plan.variations:
-        raise InputError("--vary: nothing varies: name at least one, such as core.momentum_bits=2,4,8")
+        raise InputError(
+            "--vary: nothing varies: name at least one, such as core.momentum_bits=2,4,8"
+        )
     keys = [variation.key for variation in plan.variations]
     if len(set(keys)) != len(keys):
         raise InputError("--vary: a key stands there twice")
@@ -174,7 +176,11 @@ def _study(plan: Plan, sampler_seed: int) -> optuna.Study:
         space[SEED] = list(range(plan.seeds))
         sampler = GridSampler(space, seed=0)
     return optuna.create_study(
-        storage=storage, study_name="sweep", direction="maximize", sampler=sampler, load_if_exists=True
+        storage=storage,
+        study_name="sweep",
+        direction="maximize",
+        sampler=sampler,
+        load_if_exists=True,
     )
 
 
@@ -215,7 +221,9 @@ def _work(plan: Plan, worker: int) -> None:
         study.optimize(objective, n_trials=1)
 
 
-def run_sweep(plan: Plan, processes: int, tell: Callable[[int, int], None]) -> tuple[list[Point], list[str]]:
+def run_sweep(
+    plan: Plan, processes: int, tell: Callable[[int, int], None]
+) -> tuple[list[Point], list[str]]:
     """Run what is left of a sweep; returns its points, the best first, and what was refused.
 
     Args:
@@ -277,7 +285,9 @@ def _claim_folder(plan: Plan) -> None:
     if before is None:
         write_whole(path, described.encode())
     elif before != described:
-        raise InputError(f"{plan.out}: holds another sweep (see plan.yaml there): choose another --out")
+        raise InputError(
+            f"{plan.out}: holds another sweep (see plan.yaml there): choose another --out"
+        )
 
 
 def read_points(study: optuna.Study) -> tuple[list[Point], list[str]]:

@@ -7,13 +7,15 @@ from flipcore.sim.storage import write_whole
 from flipcore.sim.sweep import Point
 
 MOST_LINES = 10
+MOST_FIELDS = 3
 
 
 def plot_points(points: list[Point], path: Path) -> Path | None:
-    """Draw accuracy with its confidence interval as SVG; None if there are too many fields or points to read."""
-    if not points or len(points[0].values) > 3:
+    """Draw accuracy with its confidence interval as SVG; None if there is too much to read."""
+    if not points or len(points[0].values) > MOST_FIELDS:
         return None
     key, *others = points[0].values
+    ticks = _ordered({point.values[key]: None for point in points})
     lines: dict[str, list[Point]] = {}
     for point in points:
         label = ", ".join(f"{name.split('.')[-1]} {point.values[name]}" for name in others)
@@ -25,16 +27,16 @@ def plot_points(points: list[Point], path: Path) -> Path | None:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for label, line in lines.items():
-        numeric = all(isinstance(point.values[key], int | float) for point in line)
-        ordered = sorted(line, key=lambda p: p.values[key]) if numeric else line  # type: ignore[arg-type,return-value]
+        line.sort(key=lambda point: ticks.index(point.values[key]))
         axes.errorbar(
-            [p.values[key] if numeric else str(p.values[key]) for p in ordered],
-            [100 * p.accuracy_mean for p in ordered],
-            yerr=[100 * p.accuracy_ci95 if p.runs > 1 else 0 for p in ordered],
+            [ticks.index(point.values[key]) for point in line],
+            [100 * point.accuracy_mean for point in line],
+            yerr=[100 * point.accuracy_ci95 if point.runs > 1 else 0 for point in line],
             marker="o",
             capsize=3,
             label=label or None,
         )
+    axes.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
     axes.set_xlabel(key)
     axes.set_ylabel("accuracy, %")
     axes.grid(alpha=0.3)
@@ -44,3 +46,9 @@ def plot_points(points: list[Point], path: Path) -> Path | None:
     figure.savefig(buffer, format="svg")
     write_whole(path, buffer.getvalue())
     return path
+
+
+def _ordered(values: dict[str | int | float | bool | None, None]) -> list[object]:
+    """Numbers in ascending order, anything else as it came."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return [*sorted(numbers)] if len(numbers) == len(values) else [*values]

@@ -1,6 +1,7 @@
 """The chip description: every parameter of a chip, checked against the SPEC's limits when it is loaded (S1-S4)."""
 
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
@@ -87,7 +88,9 @@ class Core(_Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _require(self.axons <= MAX_AXONS, "axons", self.axons, f"a core has at most {MAX_AXONS} axons")
+        _require(
+            self.axons <= MAX_AXONS, "axons", self.axons, f"a core has at most {MAX_AXONS} axons"
+        )
         _require(
             self.neurons <= MAX_NEURONS,
             "neurons",
@@ -202,7 +205,7 @@ class Chip(_Model):
         )
         starts = [stage.after_samples for stage in self.schedule]
         _require(
-            all(a < b for a, b in zip(starts, starts[1:], strict=False)),
+            all(a < b for a, b in itertools.pairwise(starts)),
             "schedule",
             starts,
             "after_samples must ascend",
@@ -236,7 +239,9 @@ def parse_chip(document: object, source: str) -> Chip:
         InputError: names the field, its value and the rule that it breaks.
     """
     if not isinstance(document, Mapping):
-        raise InputError(f"{source}: a chip description is a mapping of fields, not {type(document).__name__}")
+        raise InputError(
+            f"{source}: a chip description is a mapping of fields, not {type(document).__name__}"
+        )
     try:
         return Chip.model_validate(_resolve_layers(document, source))
     except ValidationError as error:
@@ -251,7 +256,9 @@ def _resolve_layers(document: Mapping[object, object], source: str) -> dict[obje
     if not isinstance(defaults, Mapping):
         raise InputError(f"{source}: core={defaults!r}: must be a mapping of core parameters")
     if not isinstance(layers, list):
-        raise InputError(f"{source}: layers: must be a list with one entry per layer, input side first")
+        raise InputError(
+            f"{source}: layers: must be a list with one entry per layer, input side first"
+        )
     for key in defaults:
         if key not in CORE_FIELDS:
             raise InputError(f"{source}: core.{key}: unknown field{_near(str(key), CORE_FIELDS)}")
@@ -260,7 +267,9 @@ def _resolve_layers(document: Mapping[object, object], source: str) -> dict[obje
     merged = []
     for index, layer in enumerate(layers):
         if not isinstance(layer, Mapping):
-            raise InputError(f"{source}: layers.{index}={layer!r}: must be a mapping with `neurons`")
+            raise InputError(
+                f"{source}: layers.{index}={layer!r}: must be a mapping with `neurons`"
+            )
         for key in _DERIVED:
             if key in layer:
                 raise InputError(f"{source}: layers.{index}.{key}: is derived and cannot be given")

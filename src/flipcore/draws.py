@@ -42,7 +42,9 @@ def stream(seed: int, *tags: int, count: int) -> UInt64s:
     return split_mix64(state, count)
 
 
-def initial_weights(seed: int, core: int, num_axons: int, num_neurons: int) -> npt.NDArray[np.bool_]:
+def initial_weights(
+    seed: int, core: int, num_axons: int, num_neurons: int
+) -> npt.NDArray[np.bool_]:
     """Initial weight bits of a core, bool [axons, neurons] (R3)."""
     outputs = stream(seed, TAG_WEIGHTS, core, count=num_axons * num_neurons)
     return (outputs >> np.uint64(63)).astype(np.bool_).reshape(num_axons, num_neurons)

@@ -60,9 +60,7 @@ def decay_trace(trace: Integers, decay_shift: Integers) -> Integers:
     return trace - ((trace + (1 << decay_shift) - 1) >> decay_shift)
 
 
-def raise_trace(
-    trace: Integers, event: Integers, unit: Integers, trace_bits: Integers
-) -> Integers:
+def raise_trace(trace: Integers, event: Integers, unit: Integers, trace_bits: Integers) -> Integers:
     """Add this step's event to a decayed trace, limited to its unsigned width (N5)."""
     return clip(trace + unit * event, 0, (1 << trace_bits) - 1)
 

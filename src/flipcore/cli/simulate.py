@@ -66,7 +66,9 @@ def resume(run_dir: Path, epochs: int | None, *, as_json: bool) -> None:
     settings = checkpoint.settings
     if epochs is not None:
         if epochs < checkpoint.progress.epoch:
-            raise InputError(f"--epochs {epochs}: {run_dir} has already done {checkpoint.progress.epoch}")
+            raise InputError(
+                f"--epochs {epochs}: {run_dir} has already done {checkpoint.progress.epoch}"
+            )
         settings = replace(settings, epochs=epochs)
     console = Console(stderr=True)
     dataset = _load_data(checkpoint.chip, settings, console)
@@ -113,7 +115,9 @@ def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) ->
 def _compile(run: runs.Run, console: Console) -> None:
     """Compile the loops before any clock runs, and say so if it takes time."""
     if not is_compiled():
-        console.print("Compiling the simulator's loops, once on this machine (about half a minute) ...")
+        console.print(
+            "Compiling the simulator's loops, once on this machine (about half a minute) ..."
+        )
     nothing = np.zeros(0, np.int64)
     split = run.dataset.train
     run.engine.train(split.read(nothing), split.labels[nothing], run.train_counts)

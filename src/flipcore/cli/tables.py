@@ -21,7 +21,11 @@ def print_results(chip: Chip, results: dict[str, Any]) -> None:
     )
     console.print(
         f"[bold]{results['test_split']} accuracy {results['test_accuracy']:.2%}[/] of {results['test_samples']} samples"
-        + (f" · learnt at {results['samples_per_second']:,.0f} samples/s" if train["samples"] else ""),
+        + (
+            f" · learnt at {results['samples_per_second']:,.0f} samples/s"
+            if train["samples"]
+            else ""
+        ),
         highlight=False,
     )
     table = Table(title=f"Per sample, at {chip.clock_mhz:g} MHz")
