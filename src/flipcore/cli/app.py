@@ -135,7 +135,7 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder of the Verilog files.")] = Path("build/rtl"),
 ) -> None:
     """Write the Verilog of a core's flip unit (SPEC N9-N12)."""
-    from flipcore.cli import rtl as command
+    from flipcore.cli import verilog as command
 
     command.generate(chip, tuple(changes or ()), core, out)
 
@@ -150,7 +150,7 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Compare a core's generated flip unit with the reference, bit for bit, in Icarus (cocotb)."""
-    from flipcore.cli import rtl as command
+    from flipcore.cli import verilog as command
 
     command.verify(chip, tuple(changes or ()), core, vectors, seed, as_json=json)
 
