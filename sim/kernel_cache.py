@@ -54,11 +54,6 @@ def _cache_folder() -> Path:
 _FOLDER = _cache_folder()
 
 
-def is_compiled() -> bool:
-    """Tell whether the loops were compiled before, so that a first run need not wait."""
-    return any(_FOLDER.rglob("*.nbi"))
-
-
 def compiled(function: Function) -> Function:
     """Compile a loop with Numba, without the interpreter lock, cached for exactly these sources."""
     before = config.CACHE_DIR

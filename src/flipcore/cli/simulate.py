@@ -3,6 +3,7 @@
 import json as json_format
 import signal
 import sys
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -18,11 +19,12 @@ from flipcore.errors import InputError
 from flipcore.hwmodel.memory import memory_bits, training_state_bits
 from flipcore.sim import run as runs
 from flipcore.sim.data import Dataset, load_dataset, split_validation
-from flipcore.sim.kernel_cache import is_compiled
 from flipcore.sim.logbook import Logbook
 from flipcore.sim.results import create_run_dir, figures, free_run_dir, write_results
+from flipcore.sim.run_plot import plot_run
 from flipcore.sim.storage import load_weights
 
+COMPILE_NOTICE_SECONDS = 2.0  # loading from the cache is faster than that
 INTERRUPTED = 130  # exit code of a shell command that Ctrl-C ended
 
 
@@ -106,6 +108,7 @@ def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) ->
         "run_dir": str(run_dir),
     }
     write_results(run_dir, run, results)
+    plot_run(results, run_dir / "report")
     if as_json:
         print(json_format.dumps(results))
     else:
@@ -114,13 +117,13 @@ def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) ->
 
 def _compile(run: runs.Run, console: Console) -> None:
     """Compile the loops before any clock runs, and say so if it takes time."""
-    if not is_compiled():
-        console.print(
-            "Compiling the simulator's loops, once on this machine (about half a minute) ..."
-        )
+    message = "Compiling the simulator's loops, once on this machine (about half a minute) ..."
+    notice = threading.Timer(COMPILE_NOTICE_SECONDS, console.print, [message])
+    notice.start()
     nothing = np.zeros(0, np.int64)
     split = run.dataset.train
     run.engine.train(split.read(nothing), split.labels[nothing], run.train_counts)
+    notice.cancel()
 
 
 class _Display:
