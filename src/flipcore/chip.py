@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import reprlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from flipcore.errors import InputError
 
@@ -179,10 +181,10 @@ class Workload(_Model):
 class Chip(_Model):
     """A whole chip and its default workload."""
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str = ""
-    clock_mhz: float = Field(default=100.0, gt=0, le=10_000, strict=False, allow_inf_nan=False)
-    inputs: int = Field(ge=1, description="axons of the first core")
+    clock_mhz: float = Field(default=100.0, gt=0, le=10_000, allow_inf_nan=False)
+    inputs: int = Field(ge=1, le=MAX_AXONS, description="axons of the first core")
     steps: int = Field(default=4, ge=1, le=256)
     layers: list[Core] = Field(min_length=1, max_length=MAX_LAYERS)
     error: Annotated[Hinge | Softmax, Field(discriminator="kind")] = Hinge()
@@ -254,21 +256,27 @@ def _resolve_layers(document: Mapping[object, object], source: str) -> dict[obje
     defaults = document.get("core", {})
     layers = document.get("layers")
     if not isinstance(defaults, Mapping):
-        raise InputError(f"{source}: core={defaults!r}: must be a mapping of core parameters")
+        raise InputError(
+            f"{source}: core={reprlib.repr(defaults)}: must be a mapping of core parameters"
+        )
     if not isinstance(layers, list):
         raise InputError(
             f"{source}: layers: must be a list with one entry per layer, input side first"
         )
     for key in defaults:
+        if key in _DERIVED:
+            raise InputError(f"{source}: core.{key}: is derived and cannot be given")
         if key not in CORE_FIELDS:
-            raise InputError(f"{source}: core.{key}: unknown field{_near(str(key), CORE_FIELDS)}")
+            raise InputError(
+                f"{source}: core.{_one_line(key)}: unknown field{_near(str(key), CORE_FIELDS)}"
+            )
     axons = document.get("inputs")
     growth = _largest_growth(document.get("schedule"))
     merged = []
     for index, layer in enumerate(layers):
         if not isinstance(layer, Mapping):
             raise InputError(
-                f"{source}: layers.{index}={layer!r}: must be a mapping with `neurons`"
+                f"{source}: layers.{index}={reprlib.repr(layer)}: must be a mapping with `neurons`"
             )
         for key in _DERIVED:
             if key in layer:
@@ -276,7 +284,7 @@ def _resolve_layers(document: Mapping[object, object], source: str) -> dict[obje
         core = {**defaults, **layer}
         shift = core.get("gradient_shift", Core.model_fields["gradient_shift"].default)
         core["axons"] = axons if isinstance(axons, int) else 1
-        core["max_gradient_shift"] = shift + growth if isinstance(shift, int) else 0
+        core["max_gradient_shift"] = max(0, shift + growth) if isinstance(shift, int) else 0
         merged.append(core)
         axons = layer.get("neurons")
     resolved["layers"] = merged
@@ -291,36 +299,53 @@ def _largest_growth(schedule: object) -> int:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
+    matches = difflib.get_close_matches(name, sorted(known), n=1)
     return f", did you mean `{matches[0]}`?" if matches else ""
 
 
 def _first_error(error: ValidationError) -> str:
-    """One line for the first broken rule, with the number of further ones."""
+    """One line for the first broken field, with the number of further ones."""
     errors = error.errors()
     first = errors[0]
-    # Union branches add their own names to the location; a field path has none of them.
-    path = ".".join(
-        str(part)
-        for part in first["loc"]
-        if not isinstance(part, str) or part in _FIELD_NAMES or first["type"] == "extra_forbidden"
-    )
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    path = _field_path(first)
+    same = [one for one in errors if _field_path(one) == path]
+    others = len({_field_path(one) for one in errors}) - 1
+    more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
-        return f"{path}: unknown field{_near(name, _FIELD_NAMES)}{more}"
+        # A field of another part of the description is not its own correction.
+        return f"{path}: unknown field{_near(name, _FIELD_NAMES - {name, *_DERIVED})}{more}"
     if first["type"] == "missing":
         return f"{path}: is missing{more}"
     if first["type"] == "value_error":
         message = str(first["msg"]).removeprefix("Value error, ")
         return f"{path}.{message}{more}" if path else f"{message}{more}"
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return f"{path}={first['input']!r}: {message}{more}"
+    # Every branch of a union has its say: a number up to 7 or `none`.
+    message = " or ".join(one["msg"][0].lower() + one["msg"][1:] for one in same)
+    return f"{path}={reprlib.repr(first['input'])}: {message}{more}"
+
+
+def _field_path(error: ErrorDetails) -> str:
+    """Path of a field; union branches add their own names to the location, a field path has none of them."""
+    *parents, last = error["loc"] or ("",)
+    known = [part for part in parents if not isinstance(part, str) or part in _FIELD_NAMES]
+    if error["type"] == "extra_forbidden" or not isinstance(last, str) or last in _FIELD_NAMES:
+        known.append(last)
+    return ".".join(_one_line(part) for part in known)
+
+
+def _one_line(key: object) -> str:
+    """A key of a document, which may be any text, fit for an error of one line."""
+    return reprlib.repr(str(key))[1:-1]
 
 
 _FIELD_NAMES = frozenset(
     name for model in (Core, Hinge, Softmax, Stage, Workload, Chip) for name in model.model_fields
 )
+
+
+# PyYAML lets through what its constructors raise, of dates and numbers that are none for example.
+_YAML_DAMAGE = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
 
 
 def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
@@ -338,7 +363,7 @@ def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
         text = preset_text(name)
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _YAML_DAMAGE as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name}: not valid YAML: {reason}") from None
     if not isinstance(document, dict):
@@ -362,7 +387,7 @@ def apply_change(document: dict[str, Any], change: str) -> None:
         raise InputError(f"{change}: write changes as field=value, such as core.momentum_bits=4")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except _YAML_DAMAGE:
         raise InputError(f"{change}: the value is not valid YAML") from None
     place: Any = document
     for depth, key in enumerate(keys[:-1]):
@@ -389,6 +414,22 @@ def _list_index(items: list[Any], key: str, path: str) -> int:
     if not key.removeprefix("-").isdecimal() or not -len(items) <= int(key) < len(items):
         raise InputError(f"{path}: {key} is not an index of a list of {len(items)}")
     return int(key)
+
+
+def chip_schema() -> dict[str, Any]:
+    """JSON schema of a chip description as it is written: `core` holds defaults, nothing derived is given."""
+    schema = Chip.model_json_schema()
+    core = schema["$defs"]["Core"]
+    for name in _DERIVED:
+        del core["properties"][name]
+        core["required"].remove(name)
+    schema["properties"]["core"] = {
+        "type": "object",
+        "description": "parameters of every layer that does not give its own",
+        "properties": {name: core["properties"][name] for name in CORE_FIELDS},
+        "additionalProperties": False,
+    }
+    return schema
 
 
 def chip_document(chip: Chip) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from flipcore.chip import Chip, load_chip, preset_names, preset_text
+from flipcore.chip import chip_schema, load_chip, preset_names, preset_text
 
 
 def show(name: str | None, *, schema: bool, as_json: bool) -> None:
     """Print the schema, one preset, or the list of presets."""
     if schema:
-        print(json_format.dumps(Chip.model_json_schema(), indent=2))
+        print(json_format.dumps(chip_schema(), indent=2))
         return
     if name is not None:
         if as_json:
