@@ -121,7 +121,10 @@ def chip_documents(draw: st.DrawFn) -> Document:
         "layers": layers,
         "error": draw(_errors()),
         "schedule": draw(_schedules(growth)),
-        "workload": {"dataset": "digits", "epochs": draw(st.integers(0, 9))},
+        "workload": {
+            "dataset": draw(st.text(st.characters(codec="utf-8"), max_size=9)),
+            "epochs": draw(st.integers(0, 9)),
+        },
     }
 
 

@@ -450,7 +450,9 @@ def chip_document(chip: Chip) -> dict[str, Any]:
 
 def chip_yaml(chip: Chip) -> str:
     """Write a chip as YAML that `load_chip` reads back to the same chip."""
-    return yaml.safe_dump(chip_document(chip), sort_keys=False, allow_unicode=True)
+    # PyYAML reads back some control characters otherwise than it wrote them, unless they are escaped.
+    plain = chip.description.isprintable() and chip.workload.dataset.isprintable()
+    return yaml.safe_dump(chip_document(chip), sort_keys=False, allow_unicode=plain)
 
 
 def preset_names() -> list[str]:

@@ -473,6 +473,21 @@ def test_any_chip_reads_back_from_its_yaml(document: Document) -> None:
     assert parse_chip(json.loads(json.dumps(chip_document(chip))), "z") == chip
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["naïve 芯片 🧠", "two\nlines\n", "\x85", "\u2028", "\ufeff", "\x00\x1b", "'\"#: ", "\r\n"],
+)
+def test_any_text_reads_back_from_yaml(text: str, tmp_path: Path) -> None:
+    chip = parse_chip({**ONE_LAYER, "description": text}, "x")
+    path = tmp_path / "chip.yaml"
+    path.write_bytes(chip_yaml(chip).encode())
+    assert load_chip(str(path)) == chip
+
+
+def test_text_that_can_be_read_stays_readable() -> None:
+    assert "芯片" in chip_yaml(parse_chip({**ONE_LAYER, "description": "芯片"}, "x"))
+
+
 def test_shared_values_are_written_once() -> None:
     document = chip_document(load_chip("digits"))
     assert set(document["core"]) == set(CORE_FIELDS)
