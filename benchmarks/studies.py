@@ -1,0 +1,195 @@
+"""The studies of docs/STUDIES.md: every point retuned on a validation split, then measured on the test split over several seeds.
+
+Run `python -m benchmarks.studies` (all), or with names of studies. Killed at any moment it goes on where it was. Results: one JSON file per study.
+"""
+
+import argparse
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flipcore.chip import apply_change, read_chip_document
+from flipcore.sim.storage import write_whole
+from flipcore.sim.sweep import Plan, Point, Variation, run_sweep
+
+TUNING_SHARE = 0.3  # of the training split, held out for the choice of hyperparameters
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of a table: what it fixes, and what is retuned for it."""
+
+    name: str
+    changes: tuple[str, ...]
+    retuned: dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One table."""
+
+    preset: str
+    settings: tuple[Setting, ...]
+    search_points: int
+    tuning_seeds: int
+    seeds: int
+
+
+MARGINS = (1, 2, 4, 8)
+
+
+def _shifts(middle: int) -> tuple[int, ...]:
+    return tuple(range(middle - 3, middle + 4))
+
+
+def _tuned(name: str, *changes: str, shift: int = 10, **more: tuple[Any, ...]) -> Setting:
+    """A setting whose gradient shift and margin are retuned; further fields with __ for the dot."""
+    extra = {key.replace("__", "."): values for key, values in more.items()}
+    return Setting(
+        name, changes, {"core.gradient_shift": _shifts(shift), "error.margin": MARGINS, **extra}
+    )
+
+
+def _softmax(name: str, of: str) -> Setting:
+    return Setting(
+        name,
+        (f"error={{kind: softmax, sharpness: 2, of: {of}}}",),
+        {"core.gradient_shift": _shifts(10), "error.sharpness": (0, 1, 2, 3, 4)},
+    )
+
+
+STUDIES: dict[str, Study] = {
+    "momentum_bits": Study(
+        "digits",
+        tuple(
+            _tuned(f"{bits} bits", f"core.momentum_bits={bits}", shift=min(18 - bits, 14))
+            for bits in (2, 3, 4, 5, 6, 7, 8)
+        )
+        + (_tuned("16 bits", "core.momentum_bits=16", shift=4),),
+        16, 2, 10,
+    ),
+    "rounding": Study(
+        "digits",
+        tuple(_tuned(mode, f"core.rounding={mode}") for mode in ("stochastic", "nearest", "floor"))
+        + (_tuned("stochastic, a generator per lane", "core.random_source=per_lane"),),
+        16, 2, 10,
+    ),
+    "decay": Study(
+        "digits",
+        (
+            _tuned("none", "core.decay=none"),
+            *(
+                _tuned(f"scrub, R = {period}", "core.decay=scrub", f"core.scrub_period={period}",
+                       core__decay_shift=(2, 3, 4))
+                for period in (16, 64, 256)
+            ),
+            _tuned("dense", "core.decay=dense", core__decay_shift=(6, 8, 10, 12)),
+        ),
+        16, 2, 10,
+    ),
+    "error": Study(
+        "digits",
+        (
+            _tuned("hinge on the step", "error.of=step"),
+            Setting("hinge on the total", ("error.of=total",),
+                    {"core.gradient_shift": _shifts(10), "error.margin": (4, 8, 16, 32, 64)}),
+            _softmax("softmax on the step", "step"),
+            _softmax("softmax on the total", "total"),
+        ),
+        16, 2, 10,
+    ),
+    "rule": Study(
+        "digits",
+        (
+            _tuned("BSO", "core.rule=bso"),
+            _tuned("BSO, momentum kept at a flip", "core.momentum_at_flip=keep"),
+            _tuned("T-BSO", "core.rule=tbso", "core.square_shift=4",
+                   core__threshold_shift=(4, 5, 6, 7, 8), core__average_shift=(4, 8)),
+            _tuned("T-BSO, momentum kept at a flip", "core.rule=tbso", "core.square_shift=4",
+                   "core.momentum_at_flip=keep",
+                   core__threshold_shift=(4, 5, 6, 7, 8), core__average_shift=(4, 8)),
+        ),
+        24, 2, 10,
+    ),
+    "steps": Study(
+        "digits",
+        tuple(_tuned(f"T = {steps}", f"steps={steps}") for steps in (1, 2, 4, 8, 16)),
+        16, 2, 10,
+    ),
+}  # fmt: skip
+
+
+def _plan(study: Study, setting: Setting, folder: Path) -> Plan:
+    document, _ = read_chip_document(study.preset)
+    for change in setting.changes:
+        apply_change(document, change)
+    for key in setting.retuned:
+        # A layer's own value would hide what is tuned for all of them.
+        if key.startswith("core."):
+            for layer in document["layers"]:
+                layer.pop(key.removeprefix("core."), None)
+    return Plan(
+        document=document,
+        variations=tuple(Variation(key, values) for key, values in setting.retuned.items()),
+        seeds=study.tuning_seeds,
+        search_points=study.search_points,
+        dataset=document["workload"]["dataset"],
+        epochs=document["workload"]["epochs"],
+        validation=TUNING_SHARE,
+        out=folder / "search",
+    )
+
+
+def _measure(study: Study, setting: Setting, folder: Path, processes: int) -> dict[str, Any]:
+    """Search on the validation split, then train with what was found and test, over all seeds."""
+    search = _plan(study, setting, folder)
+    points, _ = run_sweep(search, processes, lambda done, total: None)
+    chosen = points[0]
+    final = Plan(
+        document=search.document,
+        variations=tuple(Variation(key, (value,)) for key, value in chosen.values.items()),
+        seeds=study.seeds,
+        search_points=0,
+        dataset=search.dataset,
+        epochs=search.epochs,
+        validation=0.0,
+        out=folder / "final",
+    )
+    measured: list[Point] = run_sweep(final, processes, lambda done, total: None)[0]
+    return {"setting": setting.name, "validation": asdict(chosen), "test": asdict(measured[0])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; all by default")
+    parser.add_argument("--work", type=Path, default=Path("sweeps/studies"), help="working folder")
+    parser.add_argument("--out", type=Path, default=Path("docs/studies"), help="folder of results")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    unknown = set(arguments.studies) - set(STUDIES)
+    if unknown:
+        parser.error(f"unknown study {', '.join(sorted(unknown))}; known: {', '.join(STUDIES)}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in arguments.studies or STUDIES:
+        study = STUDIES[name]
+        rows = []
+        for number, setting in enumerate(study.settings):
+            folder = arguments.work / name / f"{number:02d}"
+            rows.append(_measure(study, setting, folder, arguments.processes))
+            test = rows[-1]["test"]
+            print(
+                f"{name}: {setting.name}: {test['accuracy_mean']:.2%} ± {test['accuracy_ci95']:.2%} "
+                f"({test['runs']} seeds), {test['updates_per_sample']:.0f} updates, "
+                f"{test['cycles_per_sample']:.0f} cycles a sample, with {rows[-1]['validation']['values']}",
+                flush=True,
+            )
+        document = {"study": name, "preset": study.preset, "rows": rows}
+        write_whole(
+            arguments.out / f"{name}.json", (json.dumps(document, indent=1) + "\n").encode()
+        )
+
+
+if __name__ == "__main__":
+    main()
