@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint iverilog clean
 help: ## show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 demo: $(VENV)/core.stamp ## learn the 8x8 digits on the simulated chip
 	$(BIN)/flipcore simulate digits
@@ -20,26 +20,40 @@ lint: $(VENV)/dev.stamp ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.PHONY: iverilog
+clean: ## remove the environment and what tools leave behind
+	rm -rf $(VENV) build dist src/*.egg-info .hypothesis .*_cache
+	find sim rtl hwmodel training src tests -name __pycache__ -prune -exec rm -rf {} +
+
 iverilog:
-	@command -v iverilog >/dev/null || \
-	  { if [ "$$(id -u)" = 0 ]; then run=; else run="sudo -n"; fi; \
-	    $$run apt-get update -qq && $$run apt-get install -y -qq iverilog >/dev/null; } || \
-	  { echo "Icarus Verilog is missing: install the package iverilog" >&2; exit 3; }
+	@command -v iverilog >/dev/null || { \
+	  echo "Icarus Verilog is missing: installing the package iverilog"; \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; else as_root="sudo -n"; fi; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { $$as_root apt-get update -qq && $$as_root apt-get install -y -qq iverilog; } >/dev/null; \
+	} || { \
+	  echo "Icarus Verilog is needed and could not be installed: install it, on Debian or Ubuntu with" >&2; \
+	  echo "  sudo apt-get install iverilog" >&2; \
+	  exit 3; }
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; name it with make PYTHON=..." >&2; exit 3; }
-	@$(PYTHON) -m venv $(VENV) || \
-	  { echo "venv is missing: install the package python3-venv" >&2; rm -rf $(VENV); exit 3; }
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is missing: install Python 3.11 or newer, on Debian or Ubuntu with" >&2; \
+	  echo "  sudo apt-get install python3 python3-venv" >&2; \
+	  exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.11 or newer is needed; name it: make ... PYTHON=python3.11" >&2; \
+	  exit 3; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "No virtual environment could be made: install venv, on Debian or Ubuntu with" >&2; \
+	  echo "  sudo apt-get install python3-venv" >&2; \
+	  exit 3; }
 
-$(VENV)/core.stamp: pyproject.toml constraints.txt $(VENV)/bin/python
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+# A stamp tells that an environment is complete, so that the next call starts at once.
+$(VENV)/core.stamp: pyproject.toml constraints.txt $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[rtl,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,dev]'
 	@touch $@
-
-clean: ## remove the environment and what tools leave behind
-	rm -rf $(VENV) build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
