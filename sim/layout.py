@@ -139,21 +139,24 @@ class ChipState:
     sample_counter: int
 
 
-def initial_state(chip: Chip, seed: int) -> ChipState:
-    """State of a chip after power-up and the load of its initial weights (R3, R5)."""
+def empty_state(chip: Chip) -> ChipState:
+    """State of a chip with every bit 0."""
     synapse_chunks = sum(core.axons * row_chunks(core) for core in chip.layers)
-    generators = np.zeros((len(chip.layers), 64), np.int64)
-    for c, core in enumerate(chip.layers):
-        for lane in range(core.lanes if core.random_source == "per_lane" else 1):
-            generators[c, lane] = draws.generator_seed(seed, c, lane)
-    state = ChipState(
+    return ChipState(
         weights=np.zeros(synapse_chunks, np.uint16),
         momentum=np.zeros((synapse_chunks, CHUNK), momentum_dtype(chip)),
-        generators=generators,
+        generators=np.zeros((len(chip.layers), 64), np.int64),
         second_moment=np.zeros((len(chip.layers), chip.steps), np.int64),
         sample_counter=0,
     )
+
+
+def initial_state(chip: Chip, seed: int) -> ChipState:
+    """State of a chip after power-up and the load of its initial weights (R3, R5)."""
+    state = empty_state(chip)
     for c, core in enumerate(chip.layers):
+        for lane in range(core.lanes if core.random_source == "per_lane" else 1):
+            state.generators[c, lane] = draws.generator_seed(seed, c, lane)
         store_weights(state, chip, c, draws.initial_weights(seed, c, core.axons, core.neurons))
     return state
 

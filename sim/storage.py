@@ -18,6 +18,7 @@ from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
 from flipcore.sim.layout import (
     ChipState,
+    empty_state,
     momentum_values,
     store_momentum,
     store_weights,
@@ -25,7 +26,17 @@ from flipcore.sim.layout import (
 )
 
 Arrays = dict[str, npt.NDArray[Any]]
-_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError)
+# Of a damaged archive zipfile says as RuntimeError that it is encrypted or compressed in an unknown way; a damaged shape asks for any amount of memory.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -58,8 +69,12 @@ def _npz(arrays: Arrays) -> bytes:
 
 def _read_npz(path: Path, what: str) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):  # np.load would take it for something else
+                raise ValueError("not an .npz archive")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
     except FileNotFoundError:
         raise InputError(f"{path}: no such {what}") from None
     except _DAMAGE as error:
@@ -67,6 +82,8 @@ def _read_npz(path: Path, what: str) -> Arrays:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -105,13 +122,13 @@ def load_weights(path: Path, chip: Chip, state: ChipState) -> None:
                 f"{path}: momentum_{c}: {momentum.dtype} {list(momentum.shape)}: core {c} needs "
                 f"integers [{core.axons}, {core.neurons}]"
             )
-        wide = momentum.astype(np.int64)
-        if np.abs(wide).max() > core.momentum_limit:
+        largest = max(int(momentum.max()), -int(momentum.min()))
+        if largest > core.momentum_limit:
             raise InputError(
-                f"{path}: momentum_{c}: {int(np.abs(wide).max())}: beyond {core.momentum_limit}, "
+                f"{path}: momentum_{c}: {largest}: beyond {core.momentum_limit}, "
                 f"the limit of {core.momentum_bits} bits"
             )
-        store_momentum(state, chip, c, wide)
+        store_momentum(state, chip, c, momentum.astype(np.int64))
     if f"weights_{len(chip.layers)}" in arrays:
         raise InputError(f"{path}: has more cores than the {len(chip.layers)} of {chip.name}")
 
@@ -160,21 +177,15 @@ def _hex_words(values: npt.NDArray[np.int64], width: int, lanes: int, words: int
 def write_checkpoint(path: Path, chip: Chip, state: ChipState, progress: dict[str, Any],
                      train: EventCounts) -> None:  # fmt: skip
     """Write all that a run needs to go on bit for bit: chip, state, counts, and `progress` (plain JSON)."""
-    arrays: Arrays = {
-        "weights": state.weights,
-        "momentum": state.momentum,
-        "generators": state.generators,
-        "second_moment": state.second_moment,
-        "counts": train.cores,
-    }
+    arrays: Arrays = _state_arrays(state) | {"counts": train.cores}
     about = {
         "chip": chip_document(chip),
         "sample_counter": state.sample_counter,
         "counted_samples": train.samples,
         "progress": progress,
-        "digest": _digest(arrays),
     }
     arrays["about"] = np.array(json.dumps(about))
+    arrays["digest"] = np.array(_digest(arrays))
     write_whole(path, _npz(arrays))
 
 
@@ -186,10 +197,14 @@ def read_checkpoint(path: Path) -> tuple[Chip, ChipState, dict[str, Any], EventC
     """
     arrays = _read_npz(path, "checkpoint")
     try:
-        about = json.loads(str(arrays.pop("about")))
-        if about["digest"] != _digest(arrays):
+        for name in ("about", "digest"):
+            if name not in arrays:
+                raise ValueError(f"it holds no `{name}`")
+        if str(arrays.pop("digest")) != _digest(arrays):
             raise ValueError("its digest does not match its contents")
+        about = json.loads(str(arrays.pop("about")))
         chip = parse_chip(about["chip"], f"{path}: chip")
+        _check_shapes(chip, arrays)
         state = ChipState(
             weights=arrays["weights"],
             momentum=arrays["momentum"],
@@ -201,6 +216,27 @@ def read_checkpoint(path: Path) -> tuple[Chip, ChipState, dict[str, Any], EventC
         return chip, state, dict(about["progress"]), counts
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged or not a checkpoint: {_reason(error)}") from None
+
+
+def _state_arrays(state: ChipState) -> Arrays:
+    return {
+        "weights": state.weights,
+        "momentum": state.momentum,
+        "generators": state.generators,
+        "second_moment": state.second_moment,
+    }
+
+
+def _check_shapes(chip: Chip, arrays: Arrays) -> None:
+    """Refuse arrays of another chip, beyond whose ends the compiled loops would read and write."""
+    counts = EventCounts.zeros(len(chip.layers)).cores
+    for name, expected in (_state_arrays(empty_state(chip)) | {"counts": counts}).items():
+        found = arrays[name]
+        if found.dtype != expected.dtype or found.shape != expected.shape:
+            raise ValueError(
+                f"{name}: {found.dtype} {list(found.shape)}: "
+                f"the chip has {expected.dtype} {list(expected.shape)}"
+            )
 
 
 def _digest(arrays: Arrays) -> str:
