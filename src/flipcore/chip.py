@@ -288,6 +288,9 @@ def _resolve_layers(document: Mapping[object, object], source: str) -> dict[obje
         merged.append(core)
         axons = layer.get("neurons")
     resolved["layers"] = merged
+    error = document.get("error")
+    if isinstance(error, Mapping) and "kind" not in error:
+        resolved["error"] = {"kind": Hinge.model_fields["kind"].default, **error}
     return resolved
 
 
