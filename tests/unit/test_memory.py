@@ -1,0 +1,155 @@
+"""Bits of a chip's stores, worked out by hand from SPEC T13."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flipcore.chip import Chip, load_chip, parse_chip
+from flipcore.hwmodel.memory import core_stores, memory_bits, signed_bits, training_state_bits
+from tests.random_chips import Document, chip_documents
+
+# 9 axons on 7 neurons on 3 neurons, 4 lanes: 2 words and 1 word a row, padding in both; 5 steps.
+CHIP = parse_chip(
+    {
+        "name": "hand",
+        "inputs": 9,
+        "steps": 5,
+        "core": {"lanes": 4, "momentum_bits": 6, "trace_bits": 3, "trace_unit": 1, "error_bits": 9},
+        "layers": [
+            {"neurons": 7, "potential_bits": 11, "random_source": "per_lane", "error_bits": 5},
+            {"neurons": 3, "rule": "tbso"},
+        ],
+    },
+    "hand",
+)
+
+
+def test_stores_of_a_hidden_core() -> None:
+    assert core_stores(CHIP, 0) == {
+        "weight": 9 * 2 * 4,
+        "momentum": 9 * 2 * 4 * 6,
+        "potential": 2 * 4 * 11,
+        "window": 2 * 4,
+        "trace": 3 * 4 * 3,  # 9 rows are 3 words of 4
+        "error": 2 * 4 * 5,
+        "row_list": 9 * (4 + 3 + 1),  # rows 0 ... 8 need 4 bits
+        "event_list": 9 * 4,
+        "event_map": 9,
+        "live_words": 2,
+        "generator": 4 * 32,
+        "second_moment": 0,
+    }
+
+
+def test_stores_of_the_readout() -> None:
+    assert core_stores(CHIP, 1) == {
+        "weight": 7 * 1 * 4,
+        "momentum": 7 * 1 * 4 * 6,
+        "trace": 2 * 4 * 3,
+        "error": 1 * 4 * 9,
+        "row_list": 7 * (3 + 3 + 1),
+        "event_list": 7 * 3,
+        "event_map": 7,
+        "live_words": 1,
+        "generator": 32,
+        "second_moment": 5 * 32,
+        "output": 4 * 4,  # -7 ... 7
+        "total": 4 * 7,  # -35 ... 35
+    }
+
+
+def test_stores_of_the_chip() -> None:
+    bits = memory_bits(CHIP)
+    both = {
+        "weight": 72 + 28,
+        "event_list": 36 + 21,
+        "momentum": 432 + 168,
+        "trace": 36 + 24,
+        "row_list": 72 + 49,
+        "error": 40 + 36,
+        "live_words": 3,
+        "event_map": 16,
+        "generator": 160,
+        "second_moment": 160,
+        "potential": 88,
+        "window": 8,
+        "output": 16,
+        "total": 28,
+    }
+    inference = 100 + 57 + 88 + 16 + 28
+    chip = sum(both.values())
+    totals = {
+        "total_inference": inference,
+        "total_learning": chip - inference,
+        "total_chip": chip,
+    }
+    assert bits == both | totals
+
+
+def test_one_axon_has_an_index_of_one_bit() -> None:
+    chip = parse_chip({"name": "one", "inputs": 1, "layers": [{"neurons": 2}]}, "one")
+    stores = core_stores(chip, 0)
+    assert (stores["event_list"], stores["row_list"]) == (1, 1 + 5 + 1)
+
+
+def test_rounding_without_chance_needs_no_generator() -> None:
+    for rounding in ("nearest", "floor"):
+        document = {"name": "x", "inputs": 3, "core": {"rounding": rounding, "random_source": "per_lane"},
+                    "layers": [{"neurons": 2}]}  # fmt: skip
+        assert "generator" not in memory_bits(parse_chip(document, "x"))
+
+
+@given(st.integers(0, 1 << 20))
+def test_signed_bits_are_the_fewest_that_hold_both_signs(magnitude: int) -> None:
+    bits = signed_bits(magnitude)
+    assert magnitude <= (1 << (bits - 1)) - 1 or bits == 1 == magnitude + 1
+    assert bits == 1 or magnitude > (1 << (bits - 2)) - 1
+
+
+@given(chip_documents())
+def test_stores_of_any_chip_hold_its_state(document: Document) -> None:
+    chip = parse_chip(document, "x")
+    bits = memory_bits(chip)
+    assert bits["total_chip"] == bits["total_inference"] + bits["total_learning"]
+    assert bits["weight"] >= sum(core.axons * core.neurons for core in chip.layers)
+    assert all(value > 0 for value in bits.values())
+
+
+def alternatives(chip: Chip) -> dict[str, int]:
+    return {name: sum(parts.values()) for name, parts in training_state_bits(chip).items()}
+
+
+def test_alternatives_worked_out_by_hand() -> None:
+    synapses, neurons, axons = 9 * 7 + 7 * 3, 7 + 3, 9 + 7
+    states = training_state_bits(CHIP)
+    online = 32 * (2 * neurons + axons) + 32 * synapses
+    assert states == {
+        "this chip": {
+            "weights": 100,
+            "optimiser": 600,
+            "activations": memory_bits(CHIP)["total_chip"] - 700,
+        },
+        "BSO, fp32 weights and momentum": {
+            "weights": 32 * synapses,
+            "optimiser": 32 * synapses,
+            "activations": online,
+        },
+        "online, latent fp32 weights + Adam": {
+            "weights": 32 * synapses,
+            "optimiser": 64 * synapses,
+            "activations": online,
+        },
+        "BPTT over 5 steps, latent fp32 + Adam": {
+            "weights": 32 * synapses,
+            "optimiser": 64 * synapses,
+            "activations": 32 * 5 * (2 * neurons + 9) + 32 * synapses,
+        },
+    }
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_the_chip_needs_the_least(name: str) -> None:
+    chip = load_chip(name)
+    states = alternatives(chip)
+    assert states["this chip"] == memory_bits(chip)["total_chip"]
+    assert min(states, key=lambda key: states[key]) == "this chip"
