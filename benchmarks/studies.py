@@ -63,18 +63,13 @@ def _softmax(name: str, of: str) -> Setting:
 STUDIES: dict[str, Study] = {
     "momentum_bits": Study(
         "digits",
-        tuple(
-            _tuned(f"{bits} bits", f"core.momentum_bits={bits}", shift=min(18 - bits, 14))
-            for bits in (2, 3, 4, 5, 6, 7, 8)
-        )
-        + (_tuned("16 bits", "core.momentum_bits=16", shift=4),),
-        16, 2, 10,
+        (*tuple(_tuned(f"{bits} bits", f"core.momentum_bits={bits}", shift=min(18 - bits, 14)) for bits in (2, 3, 4, 5, 6, 7, 8)), _tuned("16 bits", "core.momentum_bits=16", shift=4)),
+        12, 2, 10,
     ),
     "rounding": Study(
         "digits",
-        tuple(_tuned(mode, f"core.rounding={mode}") for mode in ("stochastic", "nearest", "floor"))
-        + (_tuned("stochastic, a generator per lane", "core.random_source=per_lane"),),
-        16, 2, 10,
+        (*tuple(_tuned(mode, f"core.rounding={mode}") for mode in ("stochastic", "nearest", "floor")), _tuned("stochastic, a generator per lane", "core.random_source=per_lane")),
+        12, 2, 10,
     ),
     "decay": Study(
         "digits",
@@ -87,7 +82,7 @@ STUDIES: dict[str, Study] = {
             ),
             _tuned("dense", "core.decay=dense", core__decay_shift=(6, 8, 10, 12)),
         ),
-        16, 2, 10,
+        12, 2, 10,
     ),
     "error": Study(
         "digits",
@@ -98,7 +93,7 @@ STUDIES: dict[str, Study] = {
             _softmax("softmax on the step", "step"),
             _softmax("softmax on the total", "total"),
         ),
-        16, 2, 10,
+        12, 2, 10,
     ),
     "rule": Study(
         "digits",
@@ -111,12 +106,12 @@ STUDIES: dict[str, Study] = {
                    "core.momentum_at_flip=keep",
                    core__threshold_shift=(4, 5, 6, 7, 8), core__average_shift=(4, 8)),
         ),
-        24, 2, 10,
+        16, 2, 10,
     ),
     "steps": Study(
         "digits",
         tuple(_tuned(f"T = {steps}", f"steps={steps}") for steps in (1, 2, 4, 8, 16)),
-        16, 2, 10,
+        12, 2, 10,
     ),
 }  # fmt: skip
 
