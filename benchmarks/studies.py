@@ -156,16 +156,41 @@ def _measure(study: Study, setting: Setting, folder: Path, processes: int) -> di
     return {"setting": setting.name, "validation": asdict(chosen), "test": asdict(measured[0])}
 
 
+def markdown(document: dict[str, Any]) -> str:
+    """Write a study's result as the Markdown table of docs/STUDIES.md."""
+    retuned = list(dict.fromkeys(key for row in document["rows"] for key in row["test"]["values"]))
+    head = ["setting", "test accuracy", "seeds", "updates a sample", "cycles a sample", *retuned]
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for row in document["rows"]:
+        test = row["test"]
+        cells = [
+            row["setting"],
+            f"{test['accuracy_mean']:.2%} ± {test['accuracy_ci95']:.2%}",
+            str(test["runs"]),
+            f"{test['updates_per_sample']:,.0f}",
+            f"{test['cycles_per_sample']:,.0f}",
+            *(str(test["values"].get(key, "-")) for key in retuned),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; all by default")
     parser.add_argument("--work", type=Path, default=Path("sweeps/studies"), help="working folder")
     parser.add_argument("--out", type=Path, default=Path("docs/studies"), help="folder of results")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--tables", action="store_true", help="only print the tables of --out")
     arguments = parser.parse_args()
     unknown = set(arguments.studies) - set(STUDIES)
     if unknown:
         parser.error(f"unknown study {', '.join(sorted(unknown))}; known: {', '.join(STUDIES)}")
+    if arguments.tables:
+        for name in arguments.studies or STUDIES:
+            document = json.loads((arguments.out / f"{name}.json").read_text())
+            print(f"{name}, preset {document['preset']}\n\n{markdown(document)}")
+        return
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.studies or STUDIES:
         study = STUDIES[name]
