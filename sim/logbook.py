@@ -1,31 +1,77 @@
 """The log of a run that TensorBoard reads."""
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from flipcore.errors import InputError
 from flipcore.sim.run import Epoch
 
 
 class Logbook:
-    """Writes one point per epoch and figure into a run directory."""
+    """Writes one point per epoch and figure into a run directory.
 
-    def __init__(self, run_dir: Path) -> None:
-        """Open the log; a continued run adds a file of its own, as TensorBoard expects."""
-        from tensorboardX import SummaryWriter
+    It writes at once and in this thread: behind tensorboardX's own writer a full disk would go unheard and block the run.
+    """
 
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"))
+    def __init__(self, run_dir: Path, epoch: int) -> None:
+        """Open the log; a run continued in `epoch` adds a file of its own, as TensorBoard expects.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        with _without_torch():
+            from tensorboardX.event_file_writer import EventsWriter
+        self._folder = run_dir / "tensorboard"
+        with self._told():
+            self._folder.mkdir(exist_ok=True)
+            # Its name holds the second; two parts of a run may begin in the same one.
+            self._writer = EventsWriter(str(self._folder / "events"), f".epoch{epoch}")
 
     def write(self, epoch: Epoch) -> None:
-        """Log an epoch's figures."""
-        for name, value in (
-            ("accuracy/train", epoch.train_accuracy),
-            ("accuracy/test", epoch.test_accuracy),
-            ("learning/flips", epoch.flips),
-            ("learning/momentum_updates", epoch.momentum_updates),
-            ("time/seconds", epoch.seconds),
-        ):
-            self._writer.add_scalar(name, value, epoch.epoch)
-        self._writer.flush()
+        """Log an epoch's figures.
+
+        Raises:
+            InputError: the log cannot be written.
+        """
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        with self._told():
+            for name, value in (
+                ("accuracy/train", epoch.train_accuracy),
+                ("accuracy/test", epoch.test_accuracy),
+                ("learning/flips", epoch.flips),
+                ("learning/momentum_updates", epoch.momentum_updates),
+                ("time/seconds", epoch.seconds),
+            ):
+                point = Event(wall_time=time.time(), step=epoch.epoch, summary=scalar(name, value))
+                self._writer.write_event(point)
+            self._writer.flush()
 
     def close(self) -> None:
         """Close the log."""
-        self._writer.close()
+        with self._told():
+            self._writer.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{self._folder}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """Keep torch out while tensorboardX is imported: it takes it where it finds it, which costs seconds."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
