@@ -3,11 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from flipcore.errors import FlipcoreError
+from flipcore.errors import FlipcoreError, InputError
 
 app = typer.Typer(
     name="flipcore",
@@ -158,11 +158,27 @@ def verify(
 def main() -> None:
     """Run the command line; a known error is one line on stderr and its exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except FlipcoreError as error:
-        print(f"flipcore: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _leave(str(error), error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe went away; nothing is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        _drop_output()
+        _leave(f"{error.filename or 'standard output'}: {error.strerror}", InputError.exit_code)
+
+
+def _leave(message: str, exit_code: int) -> NoReturn:
+    """Say why on one line, even where a name that was given holds line breaks, and exit."""
+    print(f"flipcore: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _drop_output() -> None:
+    """Let what cannot be written go nowhere, or Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

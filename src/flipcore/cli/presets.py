@@ -38,7 +38,7 @@ def show(name: str | None, *, schema: bool, as_json: bool) -> None:
         return
     table = Table(title="Presets: flipcore simulate NAME")
     for column in ("name", "network", "steps", "momentum", "data set", "epochs", "description"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "name")  # what a user copies stays whole
     for chip in chips:
         table.add_row(
             chip.name,

@@ -82,7 +82,9 @@ def _load_data(chip: Chip, settings: runs.Settings, console: Console) -> Dataset
     def tell(line: str) -> None:
         console.print(line, highlight=False)
 
-    dataset = load_dataset(settings.dataset, num_steps=chip.steps, progress=tell)
+    dataset = load_dataset(
+        settings.dataset, num_steps=chip.steps, progress=tell if console.is_terminal else None
+    )
     if settings.validation:
         dataset = split_validation(dataset, settings.validation, settings.seed)
     return dataset
@@ -132,7 +134,7 @@ class _Display:
     def __init__(self, run: runs.Run, run_dir: Path, console: Console) -> None:
         self._run = run
         self._stop = False
-        self._logbook = Logbook(run_dir)
+        self._logbook = Logbook(run_dir, run.progress.epoch)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
