@@ -7,15 +7,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from flipcore.chip import MAX_AXONS, MAX_NEURONS
 from flipcore.errors import InputError
 from flipcore.sim.data.store import Int64s, RecordStore, UInt8s
 
 Int32s = npt.NDArray[np.int32]
 Progress = Callable[[str], None] | None
 Provenance = dict[str, str | int]
-
-MAX_AXONS = 4096  # S3
-MAX_CLASSES = 4096  # S3: the readout's neurons
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ def make_dataset(name: str, *, train: Split, test: Split, provenance: Provenance
     for title, split in (("training", train), ("test", test)):
         if not len(split):
             raise InputError(f"{name}: the {title} split is empty")
-    check_labels(train.labels, f"{name}: training label", f"0 ... {MAX_CLASSES - 1}", MAX_CLASSES)
+    check_labels(train.labels, f"{name}: training label", f"0 ... {MAX_NEURONS - 1}", MAX_NEURONS)
     num_classes = int(train.labels.max()) + 1
     rule = f"0 ... {num_classes - 1}, the largest training label"
     check_labels(test.labels, f"{name}: test label", rule, num_classes)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from flipcore.errors import InputError
 from flipcore.sim.data.dataset import (
-    MAX_CLASSES,
+    MAX_NEURONS,
     Dataset,
     Int32s,
     PixelLayout,
@@ -137,8 +137,8 @@ def _read_labels(member: NpyMember, samples: NpyMember) -> Int32s:
         check_labels(
             block[:, 0],
             f"{member.where}: label",
-            f"0 ... {MAX_CLASSES - 1}",
-            MAX_CLASSES,
+            f"0 ... {MAX_NEURONS - 1}",
+            MAX_NEURONS,
             first=start,
         )
         labels[start : start + len(block)] = block[:, 0]

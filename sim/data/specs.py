@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+from flipcore.chip import MAX_STEPS
 from flipcore.errors import InputError
 from flipcore.sim.data.dataset import Dataset, Progress
 from flipcore.sim.data.digits import load_digits
@@ -11,7 +12,6 @@ from flipcore.sim.data.known import KNOWN_SETS, find_known
 from flipcore.sim.data.nmnist import load_nmnist
 from flipcore.sim.data.npz import load_npz
 
-MAX_STEPS = 256  # S3
 _PREFIXES = {"idx": "idx:DIR", "npz": "npz:FILE", "nmnist": "nmnist:PATH[,PATH...]"}
 
 

@@ -19,8 +19,11 @@ MAX_AXONS = 4096  # S3
 MAX_NEURONS = 4096  # S3
 MAX_SYNAPSES = 1 << 22  # S3
 MAX_LAYERS = 16  # S3
+MAX_STEPS = 256  # S3
 MAX_GRADIENT_SHIFT = 24  # S4
 MAX_SCRUB_PERIOD = 1 << 20  # S4
+MAX_FLIP_THRESHOLD = (1 << 15) - 2  # S4: of the widest momentum
+MAX_AFTER_SAMPLES = 1 << 62  # more samples than any run sees, and in the simulator's 64 bits
 MIN_READOUT_ERROR_BITS = 8  # S4: delta reaches +-64
 
 
@@ -51,7 +54,7 @@ class Core(_Model):
     error_shift: int = Field(default=0, ge=0, le=15)
     rule: Literal["bso", "tbso"] = "bso"
     momentum_bits: int = Field(default=8, ge=2, le=16)
-    flip_threshold: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+    flip_threshold: Annotated[int, Field(ge=0, le=MAX_FLIP_THRESHOLD)] | Literal["auto"] = Field(
         default="auto", description="auto: 25/32 of 2**(momentum_bits-1), the limit less 1 at most"
     )
     gradient_shift: int = Field(default=9, ge=0, le=MAX_GRADIENT_SHIFT)
@@ -166,7 +169,7 @@ class Softmax(_Model):
 class Stage(_Model):
     """From a number of training samples on, a larger gradient shift and scrub period (O6)."""
 
-    after_samples: int = Field(ge=0)
+    after_samples: int = Field(ge=0, le=MAX_AFTER_SAMPLES)
     gradient_shift_add: int = Field(default=0, ge=0, le=MAX_GRADIENT_SHIFT)
     scrub_period_multiply: int = Field(default=1, ge=1, le=MAX_SCRUB_PERIOD)
 
@@ -183,9 +186,9 @@ class Chip(_Model):
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str = ""
-    clock_mhz: float = Field(default=100.0, gt=0, le=10_000, allow_inf_nan=False)
+    clock_mhz: float = Field(default=100.0, ge=0.001, le=10_000, allow_inf_nan=False)
     inputs: int = Field(ge=1, le=MAX_AXONS, description="axons of the first core")
-    steps: int = Field(default=4, ge=1, le=256)
+    steps: int = Field(default=4, ge=1, le=MAX_STEPS)
     layers: list[Core] = Field(min_length=1, max_length=MAX_LAYERS)
     error: Annotated[Hinge | Softmax, Field(discriminator="kind")] = Hinge()
     schedule: list[Stage] = Field(default_factory=list, max_length=64)
