@@ -7,6 +7,8 @@ from rich.table import Table
 
 from flipcore.chip import Chip
 
+SMALLEST_STORE = 100  # bits; below, the table would say 0.0 kbit
+
 
 def print_results(chip: Chip, results: dict[str, Any]) -> None:
     """Print a run's figures on stdout."""
@@ -55,9 +57,11 @@ def _print_memory(console: Console, results: dict[str, Any]) -> None:
     table.add_column("store")
     table.add_column("kbit", justify="right")
     for store, bits in stores.items():
-        if bits >= 100 or store.startswith("total"):
-            style = "bold" if store.startswith("total") else ""
-            table.add_row(store.replace("_", " "), f"{bits / 1000:,.1f}", style=style)
+        is_sum = store.startswith("total_")
+        # The readout's totals are a store of that name (T13), and no sum.
+        name = "readout total" if store == "total" else store.replace("_", " ")
+        if bits >= SMALLEST_STORE or is_sum:
+            table.add_row(name, f"{bits / 1000:,.1f}", style="bold" if is_sum else "")
     console.print(table)
     alternatives = Table(title="Training the same network, kbit of state at batch 1")
     for column in ("", "weights", "optimiser", "the rest", "all", "against this chip"):
