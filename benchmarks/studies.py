@@ -37,14 +37,16 @@ class Study:
     seeds: int
 
 
-MARGINS = (1, 2, 4, 8)
+MARGINS = (1, 2, 4)
+# Fewer bits fill up sooner: the search is centred on a larger shift.
+SHIFT_OF_BITS = {2: 19, 3: 17, 4: 14, 5: 12, 6: 11, 7: 10, 8: 9, 16: 3}
 
 
 def _shifts(middle: int) -> tuple[int, ...]:
-    return tuple(range(middle - 3, middle + 4))
+    return tuple(range(middle - 2, middle + 3))
 
 
-def _tuned(name: str, *changes: str, shift: int = 10, **more: tuple[Any, ...]) -> Setting:
+def _tuned(name: str, *changes: str, shift: int = 9, **more: tuple[Any, ...]) -> Setting:
     """A setting whose gradient shift and margin are retuned; further fields with __ for the dot."""
     extra = {key.replace("__", "."): values for key, values in more.items()}
     return Setting(
@@ -56,20 +58,23 @@ def _softmax(name: str, of: str) -> Setting:
     return Setting(
         name,
         (f"error={{kind: softmax, sharpness: 2, of: {of}}}",),
-        {"core.gradient_shift": _shifts(10), "error.sharpness": (0, 1, 2, 3, 4)},
+        {"core.gradient_shift": _shifts(9), "error.sharpness": (0, 1, 2, 3, 4)},
     )
 
 
 STUDIES: dict[str, Study] = {
     "momentum_bits": Study(
         "digits",
-        (*tuple(_tuned(f"{bits} bits", f"core.momentum_bits={bits}", shift=min(18 - bits, 14)) for bits in (2, 3, 4, 5, 6, 7, 8)), _tuned("16 bits", "core.momentum_bits=16", shift=4)),
-        12, 2, 10,
+        tuple(
+            _tuned(f"{bits} bits", f"core.momentum_bits={bits}", shift=shift)
+            for bits, shift in SHIFT_OF_BITS.items()
+        ),
+        8, 2, 6,
     ),
     "rounding": Study(
         "digits",
         (*tuple(_tuned(mode, f"core.rounding={mode}") for mode in ("stochastic", "nearest", "floor")), _tuned("stochastic, a generator per lane", "core.random_source=per_lane")),
-        12, 2, 10,
+        8, 2, 6,
     ),
     "decay": Study(
         "digits",
@@ -82,18 +87,18 @@ STUDIES: dict[str, Study] = {
             ),
             _tuned("dense", "core.decay=dense", core__decay_shift=(6, 8, 10, 12)),
         ),
-        12, 2, 10,
+        8, 2, 6,
     ),
     "error": Study(
         "digits",
         (
             _tuned("hinge on the step", "error.of=step"),
             Setting("hinge on the total", ("error.of=total",),
-                    {"core.gradient_shift": _shifts(10), "error.margin": (4, 8, 16, 32, 64)}),
+                    {"core.gradient_shift": _shifts(9), "error.margin": (4, 8, 16, 32, 64)}),
             _softmax("softmax on the step", "step"),
             _softmax("softmax on the total", "total"),
         ),
-        12, 2, 10,
+        8, 2, 6,
     ),
     "rule": Study(
         "digits",
@@ -106,12 +111,12 @@ STUDIES: dict[str, Study] = {
                    "core.momentum_at_flip=keep",
                    core__threshold_shift=(4, 5, 6, 7, 8), core__average_shift=(4, 8)),
         ),
-        16, 2, 10,
+        16, 2, 6,
     ),
     "steps": Study(
         "digits",
         tuple(_tuned(f"T = {steps}", f"steps={steps}") for steps in (1, 2, 4, 8, 16)),
-        12, 2, 10,
+        8, 2, 6,
     ),
 }  # fmt: skip
 
