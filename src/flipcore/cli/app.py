@@ -45,6 +45,7 @@ ValidationOption = Annotated[
     "`flipcore simulate my_chip.yaml --dataset npz:data.npz --json` · `flipcore simulate --resume runs/mnist-0`"
 )
 def simulate(
+    context: typer.Context,
     chip: ChipArgument = "digits",
     dataset: DatasetOption = None,
     epochs: EpochsOption = None,
@@ -61,8 +62,22 @@ def simulate(
     from flipcore.cli import simulate as command
 
     if resume is not None:
+        _refuse_beside(
+            context,
+            "--resume",
+            "chip",
+            "dataset",
+            "seed",
+            "changes",
+            "weights",
+            "learn",
+            "validation",
+            "out",
+        )
         command.resume(resume, epochs, as_json=json)
         return
+    if not learn:
+        _refuse_beside(context, "--no-learn", "epochs")
     command.start(
         command.Request(
             chip=chip,
@@ -153,6 +168,18 @@ def verify(
     from flipcore.cli import verilog as command
 
     command.verify(chip, tuple(changes or ()), core, vectors, seed, as_json=json)
+
+
+def _refuse_beside(context: typer.Context, option: str, *others: str) -> None:
+    """Refuse options that would be ignored beside this one."""
+    names = {
+        parameter.name: "/".join([*parameter.opts, *parameter.secondary_opts])
+        for parameter in context.command.params
+    }
+    for other in others:
+        source = context.get_parameter_source(other)
+        if source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"{names[other]}: cannot be given with {option}, which settles it")
 
 
 def main() -> None:

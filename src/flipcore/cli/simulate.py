@@ -67,10 +67,9 @@ def resume(run_dir: Path, epochs: int | None, *, as_json: bool) -> None:
     checkpoint = runs.load_checkpoint(run_dir)
     settings = checkpoint.settings
     if epochs is not None:
-        if epochs < checkpoint.progress.epoch:
-            raise InputError(
-                f"--epochs {epochs}: {run_dir} has already done {checkpoint.progress.epoch}"
-            )
+        begun = checkpoint.progress.epoch + (checkpoint.progress.position > 0)
+        if epochs < begun:
+            raise InputError(f"--epochs {epochs}: {run_dir} has already begun its epoch {begun}")
         settings = replace(settings, epochs=epochs)
     console = Console(stderr=True)
     dataset = _load_data(checkpoint.chip, settings, console)
