@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from flipcore.chip import MAX_NEURONS
 from flipcore.errors import InputError
 from flipcore.sim.data.dataset import (
-    MAX_NEURONS,
     Dataset,
     Int32s,
     PixelLayout,
