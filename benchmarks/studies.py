@@ -12,7 +12,8 @@ from typing import Any
 
 from flipcore.chip import apply_change, read_chip_document
 from flipcore.sim.storage import write_whole
-from flipcore.sim.sweep import Plan, Point, Variation, run_sweep
+from flipcore.sim.sweep import Point, run_sweep
+from flipcore.sim.sweep_plan import Plan, Variation
 
 TUNING_SHARE = 0.3  # of the training split, held out for the choice of hyperparameters
 

@@ -3,60 +3,30 @@
 import csv
 import io
 import math
-import multiprocessing
-import re
+import sqlite3
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import optuna
 import yaml
-from optuna.samplers import BaseSampler, GridSampler, TPESampler
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from scipy import stats
 
-from flipcore.chip import Chip, apply_change, parse_chip
 from flipcore.errors import InputError
-from flipcore.sim.data import Dataset, load_dataset, split_validation
-from flipcore.sim.run import Epoch, Progress, Run, Settings, check_fit
+from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.storage import write_whole
+from flipcore.sim.sweep_plan import Plan, Value, check_plan
+from flipcore.sim.sweep_workers import METRICS, Job, Outcome, run_jobs
 
 DATABASE = "sweep.db"
 SEED = "seed"
-METRICS = ("test_accuracy", "cycles_per_sample", "updates_per_sample", "flips", "seconds")
-Value = str | int | float | bool | None
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A field of the chip description and the values to give it."""
-
-    key: str
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A sweep: a chip document, what varies, and how each point is measured."""
-
-    document: dict[str, Any]
-    variations: tuple[Variation, ...]
-    seeds: int
-    search_points: int
-    dataset: str
-    epochs: int
-    validation: float
-    out: Path
-
-    @property
-    def num_trials(self) -> int:
-        """Trials in all: points of a search, or points times seeds of a grid."""
-        if self.search_points:
-            return self.search_points
-        return math.prod(len(variation.values) for variation in self.variations) * self.seeds
 
 
 @dataclass(frozen=True)
@@ -74,153 +44,6 @@ class Point:
     seconds: float
 
 
-def parse_variation(text: str) -> Variation:
-    """Read `key=v1,v2,...` or `key=first..last`.
-
-    Raises:
-        InputError: the form is another.
-    """
-    key, equals, listed = text.partition("=")
-    if not equals or not key or not listed:
-        raise InputError(f"--vary {text}: write KEY=V1,V2,... or KEY=FIRST..LAST")
-    span = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", listed)
-    if span:
-        first, last = int(span[1]), int(span[2])
-        if last < first:
-            raise InputError(f"--vary {text}: the range is empty")
-        return Variation(key, tuple(range(first, last + 1)))
-    try:
-        values = tuple(yaml.safe_load(part) for part in listed.split(","))
-    except yaml.YAMLError:
-        raise InputError(f"--vary {text}: a value is not valid YAML") from None
-    if any(isinstance(value, list | dict) for value in values):
-        raise InputError(f"--vary {text}: values are numbers or words")
-    if len(set(values)) != len(values):
-        raise InputError(f"--vary {text}: a value stands there twice")
-    return Variation(key, values)
-
-
-def check_plan(plan: Plan) -> None:
-    """Refuse a plan in which a value alone already makes an impossible chip, before anything runs.
-
-    Combinations may still be impossible; those points fail alone and are reported.
-
-    Raises:
-        InputError: names field, value and rule, or an unknown data set.
-    """
-    if not plan.variations:
-        raise InputError(
-            "--vary: nothing varies: name at least one, such as core.momentum_bits=2,4,8"
-        )
-    keys = [variation.key for variation in plan.variations]
-    if len(set(keys)) != len(keys):
-        raise InputError("--vary: a key stands there twice")
-    chip = _varied(plan, {variation.key: variation.values[0] for variation in plan.variations})
-    check_fit(chip, _load(plan, chip.steps))
-
-
-def _varied(plan: Plan, values: dict[str, Value]) -> Chip:
-    document: dict[str, Any] = yaml.safe_load(yaml.safe_dump(plan.document))
-    for key, value in values.items():
-        apply_change(document, f"{key}={yaml.safe_dump(value).splitlines()[0]}")
-    return parse_chip(document, "sweep")
-
-
-def _load(plan: Plan, num_steps: int) -> Dataset:
-    dataset = load_dataset(plan.dataset, num_steps=num_steps)
-    # One split for all seeds, so that points differ by the chip alone.
-    return split_validation(dataset, plan.validation, 0) if plan.validation else dataset
-
-
-class _Silent:
-    """Observer of runs that nobody watches."""
-
-    def on_chunk(self, progress: Progress, epoch_samples: int, flips: int) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, epoch: Epoch) -> None:
-        """Nothing to log."""
-
-    def should_stop(self) -> bool:
-        """Runs of a sweep end by themselves."""
-        return False
-
-
-def measure(plan: Plan, values: dict[str, Value], seed: int, dataset: Dataset) -> dict[str, float]:
-    """Train one variant with one seed; returns METRICS, of training where the name does not say otherwise."""
-    chip = _varied(plan, values)
-    run = Run(chip, dataset, Settings(plan.dataset, plan.epochs, seed, plan.validation))
-    run.train(_Silent(), None)
-    counts = run.train_counts
-    samples = max(counts.samples, 1)
-    accuracy = run.progress.history[-1].test_accuracy if run.progress.history else run.evaluate()
-    return {
-        "test_accuracy": accuracy,
-        "cycles_per_sample": counts.cycles / samples,
-        "updates_per_sample": counts.total("momentum_updates") / samples,
-        "flips": float(counts.total("flips")),
-        "seconds": run.progress.seconds,
-    }
-
-
-def _study(plan: Plan, sampler_seed: int) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = RDBStorage(
-        f"sqlite:///{plan.out / DATABASE}", engine_kwargs={"connect_args": {"timeout": 60}}
-    )
-    sampler: BaseSampler
-    if plan.search_points:
-        sampler = TPESampler(seed=sampler_seed, n_startup_trials=max(10, plan.search_points // 4))
-    else:
-        space: dict[str, Sequence[Value]] = {v.key: list(v.values) for v in plan.variations}
-        space[SEED] = list(range(plan.seeds))
-        sampler = GridSampler(space, seed=0)
-    return optuna.create_study(
-        storage=storage,
-        study_name="sweep",
-        direction="maximize",
-        sampler=sampler,
-        load_if_exists=True,
-    )
-
-
-def _is_done(study: optuna.Study, plan: Plan) -> bool:
-    return num_finished(study) >= plan.num_trials
-
-
-def num_finished(study: optuna.Study) -> int:
-    """Trials that have ended, well or with an impossible chip."""
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    return len(study.get_trials(deepcopy=False, states=ended))
-
-
-def _work(plan: Plan, worker: int) -> None:
-    """Run trials until none is left; one process of a sweep."""
-    study = _study(plan, worker)
-    datasets: dict[int, Dataset] = {}
-
-    def objective(trial: optuna.Trial) -> float:
-        values = {v.key: trial.suggest_categorical(v.key, v.values) for v in plan.variations}
-        seeds = (
-            range(plan.seeds)
-            if plan.search_points
-            else [trial.suggest_categorical(SEED, range(plan.seeds))]
-        )
-        try:
-            steps = _varied(plan, values).steps
-            if steps not in datasets:
-                datasets[steps] = _load(plan, steps)
-            runs = {str(seed): measure(plan, values, int(seed), datasets[steps]) for seed in seeds}
-        except InputError as error:
-            trial.set_user_attr("refused", str(error))
-            raise optuna.TrialPruned from None
-        trial.set_user_attr("runs", runs)
-        return statistics.fmean(run["test_accuracy"] for run in runs.values())
-
-    while not _is_done(study, plan):
-        study.optimize(objective, n_trials=1)
-
-
 def run_sweep(
     plan: Plan, processes: int, tell: Callable[[int, int], None]
 ) -> tuple[list[Point], list[str]]:
@@ -232,34 +55,105 @@ def run_sweep(
         tell: told now and then how many trials of how many have ended.
 
     Raises:
-        InputError: the folder holds another sweep, or cannot be written.
+        InputError: the folder holds another sweep, is in use or cannot be written, or a process died.
     """
     check_plan(plan)
     _claim_folder(plan)
-    study = _study(plan, 0)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        # Left over from a killed process: nobody works on it any more.
-        study.tell(trial.number, state=TrialState.FAIL)
-    context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=_work, args=(plan, worker), daemon=True)
-        for worker in range(min(processes, max(1, plan.num_trials - num_finished(study))))
-    ]
-    for process in workers:
-        process.start()
-    try:
-        for process in workers:
-            while process.is_alive():
-                process.join(timeout=0.5)
-                tell(num_finished(study), plan.num_trials)
-    finally:
-        for process in workers:
-            process.terminate()
-    if any(process.exitcode for process in workers) and not _is_done(study, plan):
-        raise InputError(f"{plan.out}: a process of the sweep died; start the sweep again to go on")
-    points, refused = read_points(study)
-    write_whole(plan.out / "sweep.csv", _csv(points).encode())
+    with folder_lock(plan.out):
+        study = _open_study(plan)
+        jobs = _search_jobs(study, plan) if plan.search_points else _grid_jobs(study, plan)
+        for job, outcome in run_jobs(plan, jobs, processes):
+            _record(study, plan, job, outcome)
+            tell(len(_ended(study)), plan.num_trials)
+        points, refused = read_points(study)
+        write_whole(plan.out / "sweep.csv", _csv(points).encode())
     return points, refused
+
+
+def _open_study(plan: Plan) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path = plan.out / DATABASE
+    _check_database(path)
+    study = optuna.create_study(
+        storage=RDBStorage(f"sqlite:///{path}"),
+        study_name="sweep",
+        direction="maximize",
+        load_if_exists=True,
+    )
+    trials = study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            # Left over from a killed sweep: nobody works on it any more.
+            study.tell(trial.number, state=TrialState.FAIL)
+    startup = max(10, plan.search_points // 4)
+    # A search that goes on must not draw the points again with which it began.
+    study.sampler = TPESampler(seed=len(trials), n_startup_trials=startup)
+    return study
+
+
+def _check_database(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA quick_check").fetchall()
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: damaged or cannot be used: {error}") from None
+
+
+def _ended(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that have ended, well or with an impossible chip."""
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return study.get_trials(deepcopy=False, states=ended)
+
+
+def _distributions(plan: Plan) -> dict[str, BaseDistribution]:
+    space: dict[str, BaseDistribution] = {
+        variation.key: CategoricalDistribution(variation.values) for variation in plan.variations
+    }
+    if not plan.search_points:
+        space[SEED] = CategoricalDistribution(range(plan.seeds))
+    return space
+
+
+def _grid_jobs(study: optuna.Study, plan: Plan) -> Iterator[Job]:
+    """What is left of a grid, seed by seed, so that all points can be compared early."""
+    keys = [variation.key for variation in plan.variations]
+    done = [trial.params for trial in _ended(study)]
+    for seed in range(plan.seeds):
+        for chosen in product(*(variation.values for variation in plan.variations)):
+            values = dict(zip(keys, chosen, strict=True))
+            if {**values, SEED: seed} not in done:
+                yield Job(values, (seed,))
+
+
+def _search_jobs(study: optuna.Study, plan: Plan) -> Iterator[Job]:
+    """What is left of a search: each point is chosen when a process is free for it."""
+    for _ in range(plan.num_trials - len(_ended(study))):
+        trial = study.ask(_distributions(plan))
+        yield Job(trial.params, tuple(range(plan.seeds)), trial)
+
+
+def _record(study: optuna.Study, plan: Plan, job: Job, outcome: Outcome) -> None:
+    """Write down how a job ended."""
+    if isinstance(outcome, str):
+        name, state, value = "refused", TrialState.PRUNED, None
+    else:
+        name, state = "runs", TrialState.COMPLETE
+        value = statistics.fmean(run["test_accuracy"] for run in outcome.values())
+    if job.trial:
+        job.trial.set_user_attr(name, outcome)
+        study.tell(job.trial, value, state)
+        return
+    study.add_trial(
+        optuna.trial.create_trial(
+            state=state,
+            value=value,
+            params={**job.values, SEED: job.seeds[0]},
+            distributions=_distributions(plan),
+            user_attrs={name: outcome},
+        )
+    )
 
 
 def _claim_folder(plan: Plan) -> None:
@@ -279,7 +173,7 @@ def _claim_folder(plan: Plan) -> None:
     path = plan.out / "plan.yaml"
     try:
         plan.out.mkdir(parents=True, exist_ok=True)
-        before = path.read_text(encoding="utf-8") if path.exists() else None
+        before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
     except OSError as error:
         raise InputError(f"{plan.out}: cannot be used: {error.strerror}") from None
     if before is None:

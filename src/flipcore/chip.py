@@ -351,7 +351,7 @@ _FIELD_NAMES = frozenset(
 
 
 # PyYAML lets through what its constructors raise, of dates and numbers that are none for example.
-_YAML_DAMAGE = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
+YAML_DAMAGE = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
 
 
 def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
@@ -369,7 +369,7 @@ def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
         text = preset_text(name)
     try:
         document = yaml.safe_load(text)
-    except _YAML_DAMAGE as error:
+    except YAML_DAMAGE as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name}: not valid YAML: {reason}") from None
     if not isinstance(document, dict):
@@ -388,13 +388,23 @@ def load_chip(name: str, changes: Iterable[str] = ()) -> Chip:
 def apply_change(document: dict[str, Any], change: str) -> None:
     """Set one value, given as `path.to.field=value` with a YAML value, in a chip document in place."""
     path, equals, text = change.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
+    path = path.strip()
+    if not equals or not all(path.split(".")):
         raise InputError(f"{change}: write changes as field=value, such as core.momentum_bits=4")
     try:
         value = yaml.safe_load(text)
-    except _YAML_DAMAGE:
+    except YAML_DAMAGE:
         raise InputError(f"{change}: the value is not valid YAML") from None
+    set_field(document, path, value)
+
+
+def set_field(document: dict[str, Any], path: str, value: object) -> None:
+    """Set the field at `path.to.field` of a chip document in place; nothing is checked but that there is such a place.
+
+    Raises:
+        InputError: the path leads through something without fields, or past the end of a list.
+    """
+    keys = path.split(".")
     place: Any = document
     for depth, key in enumerate(keys[:-1]):
         place = _step_into(place, key, ".".join(keys[: depth + 1]))

@@ -90,6 +90,26 @@ def test_a_killed_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -
     assert key(got) == key(expected)
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        _command(tmp_path, *GRID, "--epochs", "2000", "--processes", "1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / "sweep.db").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    # A worker that is still starting may complain, too.
+    assert "Interrupted; the same command goes on where it was." in err.splitlines()
+
+
 def test_search_tries_so_many_points_and_names_what_it_refused(tmp_path: Path) -> None:
     done = _run(
         tmp_path, "--search", "5", "--seeds", "1", "--vary", "core.momentum_bits=2..8",

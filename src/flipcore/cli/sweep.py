@@ -2,6 +2,7 @@
 
 import json as json_format
 import math
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from flipcore.chip import apply_change, parse_chip, read_chip_document
-from flipcore.sim.sweep import Plan, Point, parse_variation, run_sweep
+from flipcore.sim.sweep import Point, run_sweep
+from flipcore.sim.sweep_plan import Plan, parse_variation
 from flipcore.sim.sweep_plot import plot_points
 
 SHOWN = 30
+INTERRUPTED = 130  # exit code of a shell command that Ctrl-C ended
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,14 @@ def run(request: Request, *, as_json: bool) -> None:
         disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task("", total=plan.num_trials)
-        points, refused = run_sweep(
-            plan, request.processes, lambda done, _: bar.update(task, completed=done)
-        )
+        try:
+            points, refused = run_sweep(
+                plan, request.processes, lambda done, _: bar.update(task, completed=done)
+            )
+        except KeyboardInterrupt:
+            bar.stop()
+            console.print("Interrupted; the same command goes on where it was.", highlight=False)
+            sys.exit(INTERRUPTED)
     plot = plot_points(points, request.out / "sweep.svg")
     if as_json:
         rows = [
