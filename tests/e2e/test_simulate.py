@@ -152,11 +152,16 @@ def test_figures_in_words_without_colour_or_progress(digits: Done, tmp_path: Pat
     assert document["history"][0]["flips"] != figures_of(digits)["history"][0]["flips"]
 
 
-def _stop_after_a_checkpoint(out: str, folder: Path, number: int) -> tuple[int, str, str]:
+def _has_done_an_epoch(run_dir: Path) -> bool:
+    return (run_dir / "checkpoint.npz").exists() and runs.load_checkpoint(
+        run_dir
+    ).progress.epoch > 0
+
+
+def _stop_in_the_middle(out: str, folder: Path, number: int) -> tuple[int, str, str]:
     process = started(*LONG, "--out", out, "--json", folder=folder)
-    checkpoint = folder / out / "checkpoint.npz"
     deadline = time.monotonic() + 120
-    while not checkpoint.exists():
+    while not _has_done_an_epoch(folder / out):
         assert process.poll() is None, "it ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -179,7 +184,7 @@ def _assert_goes_on(out: str, folder: Path, whole: dict[str, Any]) -> None:
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(folder: Path, whole: dict[str, Any]) -> None:
-    code, told, error = _stop_after_a_checkpoint("interrupted", folder, signal.SIGINT)
+    code, told, error = _stop_in_the_middle("interrupted", folder, signal.SIGINT)
     assert code == 130
     assert told == ""
     assert error == (
@@ -190,7 +195,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(folder: Path, whole: dict[str, A
 
 
 def test_a_killed_run_goes_on_bit_for_bit(folder: Path, whole: dict[str, Any]) -> None:
-    code, told, _ = _stop_after_a_checkpoint("killed", folder, signal.SIGKILL)
+    code, told, _ = _stop_in_the_middle("killed", folder, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert told == ""
     _assert_goes_on("killed", folder, whole)
