@@ -19,6 +19,7 @@ from flipcore.errors import InputError
 from flipcore.hwmodel.memory import memory_bits, training_state_bits
 from flipcore.sim import run as runs
 from flipcore.sim.data import Dataset, load_dataset, split_validation
+from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.logbook import Logbook
 from flipcore.sim.results import create_run_dir, figures, free_run_dir, write_results
 from flipcore.sim.run_plot import plot_run
@@ -90,7 +91,26 @@ def _load_data(chip: Chip, settings: runs.Settings, console: Console) -> Dataset
 
 
 def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) -> None:
-    _compile(run, console)
+    with folder_lock(run_dir):
+        # From here on a kill at any moment leaves something to go on with.
+        run.save(run_dir)
+        _compile(run, console)
+        _train(run, run_dir, console)
+        results: dict[str, Any] = {
+            **figures(run, run.evaluate()),
+            "memory_bits": memory_bits(run.chip),
+            "training_state_bits": training_state_bits(run.chip),
+            "run_dir": str(run_dir),
+        }
+        write_results(run_dir, run, results)
+        plot_run(results, run_dir / "report")
+    if as_json:
+        print(json_format.dumps(results))
+    else:
+        print_results(run.chip, results)
+
+
+def _train(run: runs.Run, run_dir: Path, console: Console) -> None:
     with _Display(run, run_dir, console) as display:
         try:
             run.train(display, run_dir)
@@ -101,19 +121,6 @@ def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) ->
                 soft_wrap=True,
             )
             sys.exit(INTERRUPTED)
-    test_accuracy = run.evaluate()
-    results: dict[str, Any] = {
-        **figures(run, test_accuracy),
-        "memory_bits": memory_bits(run.chip),
-        "training_state_bits": training_state_bits(run.chip),
-        "run_dir": str(run_dir),
-    }
-    write_results(run_dir, run, results)
-    plot_run(results, run_dir / "report")
-    if as_json:
-        print(json_format.dumps(results))
-    else:
-        print_results(run.chip, results)
 
 
 def _compile(run: runs.Run, console: Console) -> None:
