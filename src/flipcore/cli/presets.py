@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from flipcore.chip import chip_schema, load_chip, preset_names, preset_text
+from flipcore.chip import chip_document, chip_schema, load_chip, preset_names, preset_text
 
 
 def show(name: str | None, *, schema: bool, as_json: bool) -> None:
@@ -16,7 +16,7 @@ def show(name: str | None, *, schema: bool, as_json: bool) -> None:
         return
     if name is not None:
         if as_json:
-            print(load_chip(name).model_dump_json())
+            print(json_format.dumps(chip_document(load_chip(name))))
         else:
             sys.stdout.write(preset_text(name))
         return
