@@ -46,8 +46,13 @@ def _cache_folder() -> Path:
             return folder
     except OSError:
         pass
-    fallback = Path(tempfile.gettempdir()) / f"flipcore-{os.getuid()}" / folder.name
-    fallback.mkdir(parents=True, exist_ok=True)
+    own = Path(tempfile.gettempdir()) / f"flipcore-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.stat().st_uid != os.getuid():
+        # What lies there would be run: another user may have put it in our way.
+        own = Path(tempfile.mkdtemp(prefix="flipcore-"))
+    fallback = own / folder.name
+    fallback.mkdir(exist_ok=True)
     return fallback
 
 
