@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flipcore.chip import apply_change, read_chip_document
-from flipcore.sim.storage import write_whole
+from flipcore.files import write_whole
 from flipcore.sim.sweep import Point, run_sweep
 from flipcore.sim.sweep_plan import Plan, Variation
 
@@ -126,11 +126,6 @@ def _plan(study: Study, setting: Setting, folder: Path) -> Plan:
     document, _ = read_chip_document(study.preset)
     for change in setting.changes:
         apply_change(document, change)
-    for key in setting.retuned:
-        # A layer's own value would hide what is tuned for all of them.
-        if key.startswith("core."):
-            for layer in document["layers"]:
-                layer.pop(key.removeprefix("core."), None)
     return Plan(
         document=document,
         variations=tuple(Variation(key, values) for key, values in setting.retuned.items()),

@@ -69,38 +69,39 @@ def memory_bits(chip: Chip) -> dict[str, int]:
     }
 
 
-def training_state_bits(chip: Chip) -> dict[str, dict[str, int]]:
-    """Bits that training the same network needs, at batch 1: parameters, optimiser state, and what lives through a sample.
+LATENT_BITS = 16  # fixed-point latent weight of a chip that keeps one
 
-    Parameters and optimiser state are counted per synapse without padding; `activations` is what must be kept until the update:
-    potential, spike and trace of each neuron for online rules, potential and spike of every step for BPTT, gradients of all weights where a framework holds them.
+
+def training_state_bits(chip: Chip) -> dict[str, dict[str, int]]:
+    """Bits that training the same network needs at batch 1: weights, optimiser state, and what lives through a sample.
+
+    The chips hold their words with padding lanes. The software rows hold 32 bits per value and no padding: `activations` is potential and spike of every neuron and
+    trace of every axon for online rules, potential and spike of every step and the input for BPTT. Gradients are left out: a rule at batch 1 can use each at once;
+    a framework that keeps them adds 32 bits per weight.
     """
     synapses = sum(core.axons * core.neurons for core in chip.layers)
     neurons = sum(core.neurons for core in chip.layers)
     axons = sum(core.axons for core in chip.layers)
     online = FLOAT_BITS * (2 * neurons + axons)
-    through_time = FLOAT_BITS * 2 * neurons * chip.steps + FLOAT_BITS * chip.inputs * chip.steps
-    gradients = FLOAT_BITS * synapses
+    through_time = FLOAT_BITS * chip.steps * (2 * neurons + chip.inputs)
     stores = memory_bits(chip)
+    rest = stores["total_chip"] - stores["weight"] - stores["momentum"]
     return {
-        "this chip": {
-            "weights": stores["weight"],
-            "optimiser": stores["momentum"],
-            "activations": stores["total_chip"] - stores["weight"] - stores["momentum"],
-        },
-        "BSO, fp32 weights and momentum": {
-            "weights": FLOAT_BITS * synapses,
-            "optimiser": FLOAT_BITS * synapses,
-            "activations": online + gradients,
-        },
-        "online, latent fp32 weights + Adam": {
-            "weights": FLOAT_BITS * synapses,
-            "optimiser": 2 * FLOAT_BITS * synapses,
-            "activations": online + gradients,
-        },
-        f"BPTT over {chip.steps} steps, latent fp32 + Adam": {
-            "weights": FLOAT_BITS * synapses,
-            "optimiser": 2 * FLOAT_BITS * synapses,
-            "activations": through_time + gradients,
-        },
+        "this chip": _state(stores["weight"], stores["momentum"], rest),
+        f"the chip with {LATENT_BITS}-bit latent weights, SGD": _state(
+            LATENT_BITS * stores["weight"], 0, rest
+        ),
+        "BSO, fp32 weights and momentum": _state(
+            FLOAT_BITS * synapses, FLOAT_BITS * synapses, online
+        ),
+        "online, latent fp32 weights, Adam": _state(
+            FLOAT_BITS * synapses, 2 * FLOAT_BITS * synapses, online
+        ),
+        f"BPTT over {chip.steps} steps, latent fp32 weights, Adam": _state(
+            FLOAT_BITS * synapses, 2 * FLOAT_BITS * synapses, through_time
+        ),
     }
+
+
+def _state(weights: int, optimiser: int, activations: int) -> dict[str, int]:
+    return {"weights": weights, "optimiser": optimiser, "activations": activations}

@@ -1,7 +1,5 @@
 """Verilog-2005 of a core's flip unit, one module per file, written for that core's parameters."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import jinja2
 
 from flipcore.errors import InputError
+from flipcore.files import write_whole
 from flipcore.rtl.flip_unit import LATENCY_CYCLES, FlipUnit, FlipUnitParameters
 
 
@@ -52,23 +51,11 @@ def write_files(files: Mapping[str, str], out_dir: Path) -> list[Path]:
     """
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        return [_write_whole(out_dir / name, text) for name, text in files.items()]
     except OSError as error:
         raise InputError(f"{out_dir}: cannot be written: {error.strerror}") from None
-
-
-def _write_whole(path: Path, text: str) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+    for name, text in files.items():
+        write_whole(out_dir / name, text.encode())
+    return [out_dir / name for name in files]
 
 
 def _environment(unit: FlipUnit) -> jinja2.Environment:

@@ -10,9 +10,10 @@ from typing import Any
 from flipcore.chip import chip_document, chip_yaml
 from flipcore.errors import InputError
 from flipcore.events import CYCLE_NAMES, EventCounts
+from flipcore.files import write_whole
 from flipcore.sim.diagnosis import diagnose
 from flipcore.sim.run import CHECKPOINT, Run
-from flipcore.sim.storage import write_counts, write_memory_images, write_weights, write_whole
+from flipcore.sim.storage import write_counts, write_memory_images, write_weights
 
 VERSIONS = ("flipcore", "numpy", "numba", "scikit-learn")
 
@@ -22,7 +23,7 @@ def figures(run: Run, test_accuracy: float) -> dict[str, Any]:
     train, inference = run.train_counts, run.inference_counts
     seconds = run.progress.seconds
     return {
-        "preset": run.chip.name,
+        "name": run.chip.name,
         "dataset": run.settings.dataset,
         "test_accuracy": test_accuracy,
         "test_samples": len(run.dataset.test),

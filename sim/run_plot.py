@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from flipcore.sim.storage import write_whole
+from flipcore.files import write_whole
 
 SMALLEST_STORE = 0.005  # share of the chip below which a store is drawn with the rest
 
@@ -19,7 +19,7 @@ def plot_run(results: dict[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(11, 7), layout="constrained")
     figure.suptitle(
-        f"{results['preset']} on {results['dataset']}, seed {results['seed']}: "
+        f"{results['name']} on {results['dataset']}, seed {results['seed']}: "
         f"{results['test_split']} accuracy {results['test_accuracy']:.2%}"
     )
     learning, flips, cycles, memory = figure.subplots(2, 2).flat

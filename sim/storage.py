@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy.typing as npt
 from flipcore.chip import Chip, chip_document, parse_chip
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
+from flipcore.files import write_whole
 from flipcore.sim.layout import (
     ChipState,
     empty_state,
@@ -37,28 +36,6 @@ _DAMAGE = (
     RuntimeError,
     MemoryError,
 )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole by rename; an older one survives any failure.
-
-    Raises:
-        InputError: the folder cannot be written or the disk is full.
-    """
-    temporary = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _npz(arrays: Arrays) -> bytes:

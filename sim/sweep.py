@@ -20,8 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy import stats
 
 from flipcore.errors import InputError
+from flipcore.files import write_whole
 from flipcore.sim.folder_lock import folder_lock
-from flipcore.sim.storage import write_whole
 from flipcore.sim.sweep_plan import Plan, Value, check_plan
 from flipcore.sim.sweep_workers import METRICS, Job, Outcome, run_jobs
 

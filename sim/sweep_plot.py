@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from flipcore.sim.storage import write_whole
+from flipcore.files import write_whole
 from flipcore.sim.sweep import Point
 
 MOST_LINES = 10

@@ -401,10 +401,17 @@ def apply_change(document: dict[str, Any], change: str) -> None:
 def set_field(document: dict[str, Any], path: str, value: object) -> None:
     """Set the field at `path.to.field` of a chip document in place; nothing is checked but that there is such a place.
 
+    `core.field` holds for every layer: a layer's own value of it is taken away.
+
     Raises:
         InputError: the path leads through something without fields, or past the end of a list.
     """
     keys = path.split(".")
+    layers = document.get("layers")
+    if keys[0] == "core" and len(keys) == 2 and isinstance(layers, list):
+        for layer in layers:
+            if isinstance(layer, dict):
+                layer.pop(keys[1], None)
     place: Any = document
     for depth, key in enumerate(keys[:-1]):
         place = _step_into(place, key, ".".join(keys[: depth + 1]))

@@ -25,7 +25,7 @@ ChipArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change the chip: core.momentum_bits=4, layers.0.neurons=128. Repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the chip: core.momentum_bits=4 (in every layer), layers.0.neurons=128. Repeatable."),
 ]  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of weights, order and rounding.")]
@@ -51,7 +51,7 @@ def simulate(
     epochs: EpochsOption = None,
     seed: SeedOption = 0,
     changes: SetOption = None,
-    weights: Annotated[Path | None, typer.Option(help="Start from these weights (.npz of an earlier run).")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Start from the weights and momentum of an earlier run (its weights.npz); schedule and random numbers start anew.")] = None,
     learn: Annotated[bool, typer.Option("--learn/--no-learn", help="Only classify, do not learn.")] = True,
     validation: ValidationOption = 0.0,
     out: Annotated[Path | None, typer.Option(help="Run directory; a new one under runs/ by default.")] = None,

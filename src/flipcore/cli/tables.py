@@ -77,3 +77,7 @@ def _print_memory(console: Console, results: dict[str, Any]) -> None:
             f"{total / chip_bits:.1f} x",
         )
     console.print(alternatives)
+    console.print(
+        "Software rows: 32 bits per value, gradients not counted (a framework that keeps them adds 32 bits per weight).",
+        highlight=False,
+    )
