@@ -122,27 +122,30 @@ def alternatives(chip: Chip) -> dict[str, int]:
 def test_alternatives_worked_out_by_hand() -> None:
     synapses, neurons, axons = 9 * 7 + 7 * 3, 7 + 3, 9 + 7
     states = training_state_bits(CHIP)
-    online = 32 * (2 * neurons + axons) + 32 * synapses
+    online = 32 * (2 * neurons + axons)
+    rest = memory_bits(CHIP)["total_chip"] - 700
+    fp32 = 32 * synapses
     assert states == {
-        "this chip": {
-            "weights": 100,
-            "optimiser": 600,
-            "activations": memory_bits(CHIP)["total_chip"] - 700,
+        "this chip": {"weights": 100, "optimiser": 600, "activations": rest},
+        "the chip with 16-bit latent weights, SGD": {
+            "weights": 1600,
+            "optimiser": 0,
+            "activations": rest,
         },
         "BSO, fp32 weights and momentum": {
-            "weights": 32 * synapses,
-            "optimiser": 32 * synapses,
+            "weights": fp32,
+            "optimiser": fp32,
             "activations": online,
         },
-        "online, latent fp32 weights + Adam": {
-            "weights": 32 * synapses,
-            "optimiser": 64 * synapses,
+        "online, latent fp32 weights, Adam": {
+            "weights": fp32,
+            "optimiser": 2 * fp32,
             "activations": online,
         },
-        "BPTT over 5 steps, latent fp32 + Adam": {
-            "weights": 32 * synapses,
-            "optimiser": 64 * synapses,
-            "activations": 32 * 5 * (2 * neurons + 9) + 32 * synapses,
+        "BPTT over 5 steps, latent fp32 weights, Adam": {
+            "weights": fp32,
+            "optimiser": 2 * fp32,
+            "activations": 32 * 5 * (2 * neurons + 9),
         },
     }
 
