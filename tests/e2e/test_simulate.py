@@ -166,7 +166,7 @@ def _stop_in_the_middle(out: str, folder: Path, number: int) -> tuple[int, str, 
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(number)
-    told, error = process.communicate(timeout=60)
+    told, error = process.communicate(timeout=240)
     assert process.returncode is not None
     return process.returncode, told, error
 
