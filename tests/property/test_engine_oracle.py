@@ -183,21 +183,51 @@ LIMITS = {
 }  # fmt: skip
 
 
+# What few random chips reach.
+RARE = {
+    # Each lane's own random number in the last chunks of a word.
+    "all lanes of the widest word, one generator": {
+        "inputs": 9,
+        "core": {"lanes": 64, "gradient_shift": 7},
+        "layers": [{"neurons": 100}, {"neurons": 70}],
+        "error": {"kind": "softmax", "sharpness": 4},
+    },
+    "all lanes of the widest word, a generator each": {
+        "inputs": 9,
+        "core": {"lanes": 64, "gradient_shift": 7, "random_source": "per_lane", "decay": "dense"},
+        "layers": [{"neurons": 100}, {"neurons": 70}],
+        "error": {"kind": "softmax", "sharpness": 4},
+    },
+    # Momenta that were below it are beyond it, and flip only where their own gradient is not 0.
+    "an adaptive threshold that falls": {
+        "inputs": 40,
+        "steps": 4,
+        "core": {"rule": "tbso", "average_shift": 0, "square_shift": 8, "threshold_shift": 2,
+                 "gradient_shift": 8, "trace_decay_shift": 3},
+        "layers": [{"neurons": 30}, {"neurons": 12}],
+        "error": {"kind": "softmax", "sharpness": 1},
+    },
+}  # fmt: skip
+
+
+def _chip(document: dict[str, Any]) -> Chip:
+    core = {**LEARNING, **document.get("core", {})}
+    hinge = {"kind": "hinge", "margin": 1 << 20}
+    return parse_chip({"name": "x", "steps": 2, "error": hinge, **document, "core": core}, "x")
+
+
 @pytest.mark.parametrize("document", LIMITS.values(), ids=LIMITS.keys())
 def test_engine_equals_the_oracle_at_the_limits(document: dict[str, Any]) -> None:
-    chip = parse_chip(
-        {
-            "name": "limit",
-            "steps": 2,
-            "error": {"kind": "hinge", "margin": 1 << 20},
-            **document,
-            "core": {**LEARNING, **document.get("core", {})},
-        },
-        "limit",
-    )
     plan = Plan(noise=5, density=1.0, pixels=False, chunks=(Chunk(2, 0), Chunk(1, 1)))
-    counts = _run_both(chip, 2**64 - 1, plan)
+    counts = _run_both(_chip(document), 2**64 - 1, plan)
     assert counts["train"].total("momentum_updates") > 0
+
+
+@pytest.mark.parametrize("document", RARE.values(), ids=RARE.keys())
+def test_engine_equals_the_oracle_where_chance_seldom_leads(document: dict[str, Any]) -> None:
+    plan = Plan(noise=5, density=0.4, pixels=False, chunks=(Chunk(8, 0), Chunk(1, 1)))
+    counts = _run_both(_chip(document), 5, plan)
+    assert counts["train"].total("flips") > 0
 
 
 def test_a_seed_counts_modulo_its_64_bits() -> None:
