@@ -9,7 +9,6 @@ INPUT_THRESHOLD = numerics.INPUT_THRESHOLD
 INPUT_START = numerics.INPUT_START
 
 
-@compiled
 def encode_pixels(pixels, num_steps, events, starts):
     """Make the sigma-delta events of pixels; returns how many there are.
 
@@ -19,9 +18,16 @@ def encode_pixels(pixels, num_steps, events, starts):
         events: int32, large enough for samples * steps * axons + 1, written.
         starts: int64 [samples * steps + 1], written: where the events of each step start.
     """
-    num_samples, num_axons = pixels.shape
+    num_axons = pixels.shape[1]
     lit = np.empty(num_axons + 1, np.int32)
     level = np.empty(num_axons + 1, np.int64)
+    return _encode_pixels(pixels, num_steps, events, starts, lit, level)
+
+
+@compiled
+def _encode_pixels(pixels, num_steps, events, starts, lit, level):
+    """The loop of `encode_pixels`: `lit` lists the pixels of a sample that are not 0, `level` holds their accumulators."""
+    num_samples, num_axons = pixels.shape
     total = 0
     starts[0] = 0
     for sample in range(num_samples):

@@ -10,9 +10,6 @@ from flipcore.sim.scratch import (
     EVENT_LIST_WRITES,
     EVENTS,
     FORWARD_CYCLES,
-    GROUP,
-    NUM_PLANES,
-    PLANE_PITCH,
     POTENTIAL_READS,
     POTENTIAL_SATURATIONS,
     POTENTIAL_WRITES,
@@ -24,8 +21,7 @@ from flipcore.sim.scratch import (
     WEIGHT_READS,
 )
 
-GATHERED = NUM_PLANES * PLANE_PITCH
-CARRY = (NUM_PLANES + GROUP) * PLANE_PITCH
+CHUNKS_PER_WIDE = 4  # chunks of 16 neurons in the 64 that are counted at a time
 
 
 @compiled
@@ -34,16 +30,9 @@ def forward(c, cores, weights, positions, scratch, first_step, counts):
     core = cores[c]
     count = counts[c]
     num_events = scratch.num_events[c]
-    _accumulate(weights, core, scratch.events, num_events, scratch.planes, scratch.sums)
-    count[POTENTIAL_SATURATIONS] += _fire(
-        core,
-        first_step,
-        scratch.sums,
-        scratch.potentials,
-        scratch.windows,
-        scratch.is_neuron,
-    )
-    spikes = scratch.sums.reshape(-1)
+    _accumulate(weights, core, num_events, scratch)
+    count[POTENTIAL_SATURATIONS] += _fire(core, first_step, scratch)
+    spikes = scratch.sums
     events = scratch.events[cores[c + 1].axon_start :]
     num_spikes = 0
     cycles = 2
@@ -70,10 +59,9 @@ def read_out(cores, weights, positions, scratch, first_step, counts):
     core = cores[c]
     count = counts[c]
     num_events = scratch.num_events[c]
-    _accumulate(weights, core, scratch.events, num_events, scratch.planes, scratch.sums)
+    _accumulate(weights, core, num_events, scratch)
     for n in range(core.neurons):
-        place = positions[core.position_start + n]
-        output = scratch.sums[place >> 4, place & 15]
+        output = scratch.sums[positions[core.position_start + n]]
         scratch.outputs[n] = output
         scratch.totals[n] = output if first_step else scratch.totals[n] + output
     count[TOTAL_READS] += 0 if first_step else core.words
@@ -92,121 +80,95 @@ def _count_forward(core, num_events, count):
 
 
 @compiled
-def _accumulate(weights, core, events, num_events, planes, sums):
-    """I_n = sum of w over the rows with an event (N3): set bits counted in carry-save planes, 2 * count - events."""
-    width = core.row_chunks // 4
-    wide_weights = weights.view(np.uint64)[core.weight_start // 4 :]
-    wide_planes = planes.view(np.uint64)
-    for plane in range(3):
-        for x in range(width):
-            wide_planes[plane * PLANE_PITCH + x] = 0
+def _accumulate(weights, core, num_events, scratch):
+    """I_n = sum of w over the rows with an event (N3): twice the set bits less the events, 64 neurons at a time."""
+    width = np.uint64(core.row_chunks // CHUNKS_PER_WIDE)
+    wide_weights = weights.view(np.int64)[core.weight_start // CHUNKS_PER_WIDE :]
+    events = scratch.events[core.axon_start :]
+    starts = scratch.event_starts
+    sums = scratch.wide_sums
+    for k in range(num_events):
+        starts[k] = np.uint64(events[k]) * width
     num_planes = 3
-    for first in range(0, num_events, GROUP):
-        for k in range(GROUP):
-            place = GATHERED + k * PLANE_PITCH
-            if first + k < num_events:
-                start = events[core.axon_start + first + k] * width
-                for x in range(width):
-                    wide_planes[place + x] = wide_weights[start + x]
-            else:
-                for x in range(width):
-                    wide_planes[place + x] = 0
-        _add_group(wide_planes, width)
-        # The carry of weight 8 ripples only as far as the count of earlier groups reaches.
-        plane = 3
-        while (first >> plane) > 0:
-            _ripple(wide_planes, plane, width)
-            plane += 1
-        _put_carry(wide_planes, plane, plane == num_planes, width)
-        num_planes = max(num_planes, plane + 1)
-    for x in range(core.row_chunks):
-        for lane in range(CHUNK):
+    while (num_events >> num_planes) > 0:
+        num_planes += 1
+    for x in range(width):
+        _count_bits(wide_weights, starts, num_events, x, num_planes, scratch.planes)
+        for lane in range(64):
             sums[x, lane] = -num_events
-    for plane in range(num_planes):
-        _add_plane(planes[plane * PLANE_PITCH * 4 :], plane, core.row_chunks, sums)
+        for plane in range(num_planes):
+            bits = scratch.planes[plane]
+            for lane in range(64):
+                sums[x, lane] += ((bits >> lane) & 1) << (plane + 1)
 
 
 @compiled
-def _add_group(planes, width):
-    """Add eight gathered rows to the planes of weight 1, 2 and 4; the carry of weight 8 is left in CARRY."""
-    for x in range(width):
-        r0 = planes[GATHERED + x]
-        r1 = planes[GATHERED + PLANE_PITCH + x]
-        r2 = planes[GATHERED + 2 * PLANE_PITCH + x]
-        r3 = planes[GATHERED + 3 * PLANE_PITCH + x]
-        r4 = planes[GATHERED + 4 * PLANE_PITCH + x]
-        r5 = planes[GATHERED + 5 * PLANE_PITCH + x]
-        r6 = planes[GATHERED + 6 * PLANE_PITCH + x]
-        r7 = planes[GATHERED + 7 * PLANE_PITCH + x]
-        ones = planes[x]
-        twos = planes[PLANE_PITCH + x]
-        fours = planes[2 * PLANE_PITCH + x]
-        half = ones ^ r0
-        twos_a = (ones & r0) | (half & r1)
-        ones = half ^ r1
-        half = ones ^ r2
-        twos_b = (ones & r2) | (half & r3)
-        ones = half ^ r3
-        half = twos ^ twos_a
-        fours_a = (twos & twos_a) | (half & twos_b)
-        twos = half ^ twos_b
-        half = ones ^ r4
-        twos_a = (ones & r4) | (half & r5)
-        ones = half ^ r5
-        half = ones ^ r6
-        twos_b = (ones & r6) | (half & r7)
-        ones = half ^ r7
-        half = twos ^ twos_a
-        fours_b = (twos & twos_a) | (half & twos_b)
-        twos = half ^ twos_b
-        half = fours ^ fours_a
-        planes[CARRY + x] = (fours & fours_a) | (half & fours_b)
-        planes[x] = ones
-        planes[PLANE_PITCH + x] = twos
-        planes[2 * PLANE_PITCH + x] = half ^ fours_b
+def _count_bits(weights, starts, num_rows, x, num_planes, planes):
+    """Count the set bits of 64 neurons over some rows: bit p of each count in planes[p].
+
+    Full adders shrink eight rows at a time to one carry of weight 8 (carry-save); the rest is added row by row.
+    """
+    planes[:num_planes] = 0
+    ones = np.int64(0)
+    twos = np.int64(0)
+    fours = np.int64(0)
+    num_grouped = num_rows - num_rows % 8
+    for k in range(0, num_grouped, 8):
+        ones, twos_a = _full_add(ones, weights[starts[k] + x], weights[starts[k + 1] + x])
+        ones, twos_b = _full_add(ones, weights[starts[k + 2] + x], weights[starts[k + 3] + x])
+        twos, fours_a = _full_add(twos, twos_a, twos_b)
+        ones, twos_a = _full_add(ones, weights[starts[k + 4] + x], weights[starts[k + 5] + x])
+        ones, twos_b = _full_add(ones, weights[starts[k + 6] + x], weights[starts[k + 7] + x])
+        twos, fours_b = _full_add(twos, twos_a, twos_b)
+        fours, carry = _full_add(fours, fours_a, fours_b)
+        for plane in range(3, num_planes):
+            old = planes[plane]
+            planes[plane] = old ^ carry
+            carry &= old
+    planes[0] = ones
+    planes[1] = twos
+    planes[2] = fours
+    for k in range(num_grouped, num_rows):
+        carry = weights[starts[k] + x]
+        for plane in range(num_planes):
+            old = planes[plane]
+            planes[plane] = old ^ carry
+            carry &= old
 
 
 @compiled
-def _ripple(planes, plane, width):
-    for x in range(width):
-        old = planes[plane * PLANE_PITCH + x]
-        carry = planes[CARRY + x]
-        planes[plane * PLANE_PITCH + x] = old ^ carry
-        planes[CARRY + x] = old & carry
+def _full_add(a, b, c):
+    """Sums and carries of 64 full adders."""
+    half = a ^ b
+    return half ^ c, (a & b) | (half & c)
 
 
 @compiled
-def _put_carry(planes, plane, is_new, width):
-    for x in range(width):
-        old = np.uint64(0) if is_new else planes[plane * PLANE_PITCH + x]
-        planes[plane * PLANE_PITCH + x] = old | planes[CARRY + x]
-
-
-@compiled
-def _add_plane(planes, plane, width, sums):
-    """Add a plane's bits, twice their weight, to the sums."""
-    one = 1 << (plane + 1)
-    for x in range(width):
-        bits = np.int64(planes[x]) << (plane + 1)
-        for lane in range(CHUNK):
-            sums[x, lane] += (bits >> lane) & one
-
-
-@compiled
-def _fire(core, first_step, sums, potentials, windows, is_neuron):
+def _fire(core, first_step, scratch):
     """Integrate and fire every neuron (N3, N4), spikes left in `sums`; returns how many potentials were clipped."""
+    size = core.row_chunks * CHUNK
+    start = core.chunk_start * CHUNK
+    sums = scratch.sums
+    potentials = scratch.potentials[start : start + size]
+    windows = scratch.windows[start : start + size]
+    is_neuron = scratch.is_neuron[start : start + size]
+    potential_bits = core.potential_bits
+    threshold = core.threshold
+    window = core.window
+    subtract = core.subtract
+    leak_shift = core.leak_shift
+    is_lif = core.is_lif
+    if first_step:
+        potentials[:] = 0
     saturations = 0
-    for x in range(core.row_chunks):
-        place = core.chunk_start + x
-        for lane in range(CHUNK):
-            before = 0 if first_step else potentials[place, lane]
-            summed = before + sums[x, lane]
-            potential = numerics.clip_potential(summed, core.potential_bits)
-            saturations += (potential != summed) & is_neuron[place, lane]
-            windows[place, lane] = numerics.in_window(potential, core.threshold, core.window)
-            spike = numerics.fires(potential, core.threshold)
-            potential = numerics.reset_potential(potential, spike, core.threshold, core.subtract)
-            leaked = numerics.leak_potential(potential, core.leak_shift)
-            potentials[place, lane] = leaked if core.is_lif else potential
-            sums[x, lane] = spike
+    for i in range(size):
+        summed = potentials[i] + sums[i]
+        potential = numerics.clip_potential(summed, potential_bits)
+        saturations += (potential != summed) & is_neuron[i]
+        windows[i] = numerics.in_window(potential, threshold, window)
+        spike = numerics.fires(potential, threshold)
+        potential = numerics.reset_potential(potential, spike, threshold, subtract)
+        leaked = numerics.leak_potential(potential, leak_shift)
+        potentials[i] = leaked if is_lif else potential
+        sums[i] = spike
     return saturations

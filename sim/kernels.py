@@ -72,7 +72,7 @@ def run_samples(
             read_out(cores, weights, positions, scratch, first_step, counts)
             if learn:
                 for c in range(last + 1):
-                    trace(c, cores, positions, scratch, first_step, counts)
+                    trace(c, cores, scratch, first_step, counts)
                 num_live = make_error(cores, positions, scratch, labels[sample], rule, counts)
                 _learn_step(
                     t, cores, state, second_moment, positions, scratch, num_live, shift_add, counts

@@ -37,8 +37,8 @@ EXPONENTIALS = np.array(numerics.EXPONENTIALS, np.int64)
 
 
 @compiled
-def trace(c, cores, positions, scratch, first_step, counts):
-    """TRACE of a core: decay, events of this step, list of visited rows (N5, O2, T4)."""
+def trace(c, cores, scratch, first_step, counts):
+    """TRACE of a core: decay, events of this step, count of visited rows (N5, O2, T4)."""
     core = cores[c]
     count = counts[c]
     start = core.axon_start
@@ -51,25 +51,35 @@ def trace(c, cores, positions, scratch, first_step, counts):
     for k in range(scratch.num_events[c]):
         row = scratch.events[start + k]
         traces[row] = numerics.raise_trace(traces[row], 1, core.trace_unit, core.trace_bits)
-    below = cores[max(c - 1, 0)]
-    windows = scratch.windows[below.chunk_start :].reshape(-1)
-    place = positions[below.position_start :]
-    rows = scratch.rows[start:]
+    in_window = scratch.in_window[start : start + core.axons]
+    if c > 0:
+        _unpad_windows(cores[c - 1], scratch.windows, in_window)
     num_rows = 0
     cycles = 2
-    for w in range(core.trace_words):
-        before = num_rows
-        first = w * core.lanes
-        for i in range(first, min(first + core.lanes, core.axons)):
-            rows[num_rows] = i
-            in_window = c > 0 and windows[place[i]] != 0
-            num_rows += (traces[i] != 0) | in_window
-        cycles += max(core.ports, num_rows - before)
+    for first in range(0, core.axons, core.lanes):
+        word_traces = traces[first : first + core.lanes]
+        word_windows = in_window[first : first + core.lanes]
+        in_word = 0
+        for i in range(len(word_traces)):
+            in_word += (word_traces[i] != 0) | (word_windows[i] != 0)
+        num_rows += in_word
+        cycles += max(core.ports, in_word)
     scratch.num_rows[c] = num_rows
     count[TRACE_READS] += 0 if first_step else core.trace_words
     count[TRACE_WRITES] += core.trace_words
     count[ROW_LIST_WRITES] += num_rows
     count[TRACE_CYCLES] += cycles
+
+
+@compiled
+def _unpad_windows(core, windows, unpadded):
+    """Window bits of a core's neurons without the padding."""
+    for j in range(core.words):
+        place = core.chunk_start * CHUNK + j * core.chunks * CHUNK
+        word = windows[place : place + core.lanes]
+        own = unpadded[j * core.lanes : (j + 1) * core.lanes]
+        for lane in range(len(own)):
+            own[lane] = word[lane]
 
 
 @compiled
@@ -117,7 +127,7 @@ def list_live_words(core, scratch):
         for x in range(first, first + core.chunks):
             for lane in range(CHUNK):
                 any_error |= scratch.errors[x, lane]
-        scratch.live[num_live] = j
+        scratch.live[num_live] = j * core.chunks
         num_live += any_error != 0
     return num_live
 
@@ -167,14 +177,11 @@ def _keep_generators(core, generators, pattern):
 
 
 @compiled
-def _draw(is_shared, base, chunks, pattern):
-    """Step the generator or generators once (R5); returns the shared state."""
-    if is_shared:
-        return numerics.xorshift32(base)
+def _step_generators(chunks, pattern):
+    """Step the lanes' own generators once (R5)."""
     for x in range(chunks):
         for lane in range(CHUNK):
             pattern[x, lane] = numerics.xorshift32(pattern[x, lane])
-    return base
 
 
 @compiled
@@ -183,36 +190,30 @@ def _learn_row(
     flip_threshold, pattern, count,
 ):  # fmt: skip
     """Learn one row's live words (N9-N12), all in one body as calls cost more than the work of a word."""
-    chunks = core.chunks
+    chunks = np.uint64(core.chunks)
+    row_start = np.uint64(core.weight_start + row * core.row_chunks)
     limit = core.momentum_limit
     keep = 1 - core.reset_momentum
     stochastic = core.rounding == STOCHASTIC
     is_shared = core.per_lane == 0
     base = generators[0] if stochastic and is_shared else 0
+    tally = np.int64(0)  # momentum updates, and saturations above them: one sum costs half of two
     updated = 0
-    updates = 0
-    saturations = 0
     num_flips = 0
     words_flipped = 0
     for m in range(num_live):
-        j = live[m] * chunks
-        word = core.weight_start + row * core.row_chunks + j
+        j = live[m]
+        word = row_start + j
         if stochastic:
-            base = _draw(is_shared, base, chunks, pattern)
-        any_rounded = np.int64(0)
-        for x in range(chunks):
-            for lane in range(CHUNK):
-                noise = (base ^ pattern[x, lane]) & mask
-                any_rounded |= numerics.round_gradient(trace * errors[j + x, lane], noise, shift)
-        if any_rounded == 0:
-            continue
-        updated += 1
-        flipped_before = num_flips
+            if is_shared:
+                base = numerics.xorshift32(base)
+            else:
+                _step_generators(core.chunks, pattern)
+        tally_before = tally
+        flips_before = num_flips
         for x in range(chunks):
             bits = np.int64(weights[word + x])
             flipped = np.int64(0)
-            touched = np.int64(0)
-            saturated = np.int64(0)
             for lane in range(CHUNK):
                 noise = (base ^ pattern[x, lane]) & mask
                 q = numerics.round_gradient(trace * errors[j + x, lane], noise, shift)
@@ -222,21 +223,18 @@ def _learn_row(
                 flip = (q != 0) & numerics.flips(weight, new, flip_threshold)
                 momentum[word + x, lane] = new * (keep | (1 - flip))
                 flipped |= np.int64(flip) << lane
-                touched |= np.int64(q != 0) << lane
-                saturated |= np.int64(old + q != new) << lane
-            updates += _ones(touched)
-            if saturated != 0:
-                saturations += _ones(saturated)
+                tally += (q != 0) + (np.int64(old + q != new) << 32)
             if flipped != 0:
                 num_flips += _ones(flipped)
                 weights[word + x] = np.uint16(bits ^ flipped)
-        words_flipped += num_flips != flipped_before
+        updated += tally != tally_before
+        words_flipped += num_flips != flips_before
     if stochastic and is_shared:
         generators[0] = base
     count[WORDS_DRAWN] += num_live if stochastic else 0
     count[WORDS_UPDATED] += updated
-    count[MOMENTUM_UPDATES] += updates
-    count[MOMENTUM_SATURATIONS] += saturations
+    count[MOMENTUM_UPDATES] += tally & 0xFFFFFFFF
+    count[MOMENTUM_SATURATIONS] += tally >> 32
     count[FLIPS] += num_flips
     count[WEIGHT_READS] += updated
     count[WEIGHT_WRITES] += words_flipped
@@ -255,12 +253,13 @@ def _ones(bits):
 @compiled
 def _backward_row(row, core, live, num_live, weights, errors):
     """Sum of w times error over one row's live words (N8)."""
-    chunks = core.chunks
+    chunks = np.uint64(core.chunks)
+    row_start = np.uint64(core.weight_start + row * core.row_chunks)
     set_bits = np.int64(0)
     whole = np.int64(0)
     for m in range(num_live):
-        j = live[m] * chunks
-        word = core.weight_start + row * core.row_chunks + j
+        j = live[m]
+        word = row_start + j
         for x in range(chunks):
             bits = np.int64(weights[word + x])
             for lane in range(CHUNK):
@@ -290,14 +289,11 @@ def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold,
     mask = _start_noise(core, shift, generators[c], pattern)
     num_rows = scratch.num_rows[c]
     updated_before = count[WORDS_UPDATED]
-    for k in range(num_rows):
-        row = scratch.rows[core.axon_start + k]
+    for row in range(core.axons):
         trace = scratch.traces[core.axon_start + row]
-        in_window = False
-        if c > 0:
-            place = positions[below.position_start + row]
-            in_window = scratch.windows[below.chunk_start + (place >> 4), place & 15] != 0
+        in_window = scratch.in_window[core.axon_start + row] != 0
         if in_window:
+            place = positions[below.position_start + row]
             total = _backward_row(row, core, scratch.live, num_live, weights, errors)
             errors_below[place >> 4, place & 15] = numerics.scale_error(
                 total, core.error_shift, below.error_bits
@@ -337,17 +333,20 @@ def decay(c, core, state, scratch, first_row, row_step, count):
     for row in range(first_row, core.axons, row_step):
         for j in range(core.words):
             if stochastic:
-                base = _draw(is_shared, base, core.chunks, pattern)
+                if is_shared:
+                    base = numerics.xorshift32(base)
+                else:
+                    _step_generators(core.chunks, pattern)
             any_change = np.int64(0)
             for x in range(core.chunks):
-                place = core.chunk_start + j * core.chunks + x
+                place = (core.chunk_start + j * core.chunks + x) * CHUNK
                 word = core.weight_start + row * core.row_chunks + j * core.chunks + x
                 for lane in range(CHUNK):
                     noise = (base ^ pattern[x, lane]) & mask
                     old = np.int64(momentum[word, lane])
                     new = numerics.decay_momentum(old, noise, shift)
                     # Padding lanes hold 0 and must stay 0 (S2) whatever their noise.
-                    new *= scratch.is_neuron[place, lane]
+                    new *= scratch.is_neuron[place + lane]
                     momentum[word, lane] = new
                     any_change |= old ^ new
             visited += 1
