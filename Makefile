@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint iverilog clean
+.PHONY: help demo test lint study iverilog clean
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -19,6 +19,9 @@ lint: $(VENV)/dev.stamp ## style, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+study: $(VENV)/core.stamp ## the tables of docs/STUDIES.md, measured anew (hours)
+	$(BIN)/python -m benchmarks.studies
 
 clean: ## remove the environment and what tools leave behind
 	rm -rf $(VENV) build dist src/*.egg-info .hypothesis .*_cache

@@ -1,0 +1,1 @@
+"""Measurements with commands; never timed tests."""
