@@ -19,7 +19,7 @@ from tests.e2e.command import Done, environment, figures_of, flipcore, one_line_
 
 TIMES = ("samples_per_second", "run_dir")
 # Long enough to be caught in the middle, short enough to wait for.
-LONG = ("simulate", "digits", "--set", "layers.0.neurons=64", "--epochs", "12", "--seed", "3")
+LONG = ("simulate", "digits", "--set", "layers.0.neurons=64", "--epochs", "60", "--seed", "3")
 
 
 def without_times(figures: dict[str, Any]) -> dict[str, Any]:

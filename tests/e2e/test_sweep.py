@@ -92,7 +92,7 @@ def test_a_killed_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        _command(tmp_path, *GRID, "--epochs", "2000", "--processes", "1"),
+        _command(tmp_path, *GRID, "--epochs", "1000000", "--processes", "1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
