@@ -185,58 +185,71 @@ def _step_generators(chunks, pattern):
 
 
 @compiled
-def _learn_row(
-    row, trace, core, live, num_live, weights, momentum, errors, generators, shift, mask,
+def _learn_rows(
+    core, traces, in_window, live, num_live, weights, momentum, errors, generators, shift, mask,
     flip_threshold, pattern, count,
 ):  # fmt: skip
-    """Learn one row's live words (N9-N12), all in one body as calls cost more than the work of a word."""
+    """Learn the live words of every row with a trace (N9-N12); returns the number of words updated."""
     chunks = np.uint64(core.chunks)
-    row_start = np.uint64(core.weight_start + row * core.row_chunks)
     limit = core.momentum_limit
     keep = 1 - core.reset_momentum
     stochastic = core.rounding == STOCHASTIC
     is_shared = core.per_lane == 0
     base = generators[0] if stochastic and is_shared else 0
     tally = np.int64(0)  # momentum updates, and saturations above them: one sum costs half of two
+    rows_learnt = 0
     updated = 0
     num_flips = 0
+    weight_reads = 0
     words_flipped = 0
-    for m in range(num_live):
-        j = live[m]
-        word = row_start + j
-        if stochastic:
-            if is_shared:
-                base = numerics.xorshift32(base)
-            else:
-                _step_generators(core.chunks, pattern)
-        tally_before = tally
-        flips_before = num_flips
-        for x in range(chunks):
-            bits = np.int64(weights[word + x])
-            flipped = np.int64(0)
-            for lane in range(CHUNK):
-                noise = (base ^ pattern[x, lane]) & mask
-                q = numerics.round_gradient(trace * errors[j + x, lane], noise, shift)
-                old = np.int64(momentum[word + x, lane])
-                new = numerics.update_momentum(old, q, limit)
-                weight = 2 * ((bits >> lane) & 1) - 1
-                flip = (q != 0) & numerics.flips(weight, new, flip_threshold)
-                momentum[word + x, lane] = new * (keep | (1 - flip))
-                flipped |= np.int64(flip) << lane
-                tally += (q != 0) + (np.int64(old + q != new) << 32)
-            if flipped != 0:
-                num_flips += _ones(flipped)
-                weights[word + x] = np.uint16(bits ^ flipped)
-        updated += tally != tally_before
-        words_flipped += num_flips != flips_before
+    for row in range(core.axons):
+        trace = traces[row]
+        if trace == 0:
+            continue
+        row_start = np.uint64(core.weight_start + row * core.row_chunks)
+        rows_learnt += 1
+        updated_before = updated
+        for m in range(num_live):
+            j = live[m]
+            word = row_start + j
+            if stochastic:
+                if is_shared:
+                    base = numerics.xorshift32(base)
+                else:
+                    _step_generators(core.chunks, pattern)
+            word_tally = np.int64(0)
+            flips_before = num_flips
+            for x in range(chunks):
+                bits = np.int64(weights[word + x])
+                flipped = np.int64(0)
+                chunk_tally = np.int64(0)
+                for lane in range(CHUNK):
+                    noise = (base ^ pattern[x, lane]) & mask
+                    q = numerics.round_gradient(trace * errors[j + x, lane], noise, shift)
+                    old = np.int64(momentum[word + x, lane])
+                    new = numerics.update_momentum(old, q, limit)
+                    weight = 2 * ((bits >> lane) & 1) - 1
+                    flip = (q != 0) & numerics.flips(weight, new, flip_threshold)
+                    momentum[word + x, lane] = new * (keep | (1 - flip))
+                    flipped |= np.int64(flip) << lane
+                    chunk_tally += (q != 0) + (np.int64(old + q != new) << 32)
+                word_tally += chunk_tally
+                if flipped != 0:
+                    num_flips += _ones(flipped)
+                    weights[word + x] = np.uint16(bits ^ flipped)
+            tally += word_tally
+            updated += word_tally != 0
+            words_flipped += num_flips != flips_before
+        if in_window[row] == 0:
+            weight_reads += updated - updated_before
     if stochastic and is_shared:
         generators[0] = base
-    count[WORDS_DRAWN] += num_live if stochastic else 0
+    count[WORDS_DRAWN] += rows_learnt * num_live if stochastic else 0
     count[WORDS_UPDATED] += updated
     count[MOMENTUM_UPDATES] += tally & 0xFFFFFFFF
     count[MOMENTUM_SATURATIONS] += tally >> 32
     count[FLIPS] += num_flips
-    count[WEIGHT_READS] += updated
+    count[WEIGHT_READS] += weight_reads
     count[WEIGHT_WRITES] += words_flipped
     return updated
 
@@ -251,29 +264,32 @@ def _ones(bits):
 
 
 @compiled
-def _backward_row(row, core, live, num_live, weights, errors):
-    """Sum of w times error over one row's live words (N8)."""
+def _backward(core, below, in_window, place, live, num_live, weights, errors, errors_below, count):
+    """Errors of the layer below (N8), with the weights before any of them is changed."""
     chunks = np.uint64(core.chunks)
-    row_start = np.uint64(core.weight_start + row * core.row_chunks)
-    set_bits = np.int64(0)
-    whole = np.int64(0)
-    for m in range(num_live):
-        j = live[m]
-        word = row_start + j
-        for x in range(chunks):
-            bits = np.int64(weights[word + x])
-            for lane in range(CHUNK):
-                set_bits += errors[j + x, lane] * ((bits >> lane) & 1)
-                whole += errors[j + x, lane]
-    return 2 * set_bits - whole
+    error_shift = core.error_shift
+    error_bits = below.error_bits
+    for row in range(core.axons):
+        if in_window[row] == 0:
+            continue
+        row_start = np.uint64(core.weight_start + row * core.row_chunks)
+        set_bits = np.int64(0)
+        whole = np.int64(0)
+        for m in range(num_live):
+            j = live[m]
+            for x in range(chunks):
+                bits = np.int64(weights[row_start + j + x])
+                for lane in range(CHUNK):
+                    set_bits += errors[j + x, lane] * ((bits >> lane) & 1)
+                    whole += errors[j + x, lane]
+        error = numerics.scale_error(2 * set_bits - whole, error_shift, error_bits)
+        errors_below[place[row] >> 4, place[row] & 15] = error
+        count[WEIGHT_READS] += num_live  # T10: serves the row's learning as well
 
 
 @compiled
 def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold, counts):
-    """UPDATE of a core: errors of the layer below and the learning of every visited row (O3, T7).
-
-    A row's backward sum comes before its learning, so that it sees the weights of before (N8).
-    """
+    """UPDATE of a core: errors of the layer below and the learning of every visited row (O3, T7)."""
     weights, momentum, generators = state
     core = cores[c]
     count = counts[c]
@@ -285,29 +301,22 @@ def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold,
         count[UPDATE_CYCLES] += 1
         return
     errors = scratch.errors[core.chunk_start : core.chunk_start + core.row_chunks]
+    traces = scratch.traces[core.axon_start :]
+    in_window = scratch.in_window[core.axon_start :]
+    live = scratch.live
     pattern = scratch.pattern
+    if c > 0:
+        place = positions[below.position_start :]
+        _backward(
+            core, below, in_window, place, live, num_live, weights, errors, errors_below, count
+        )
     mask = _start_noise(core, shift, generators[c], pattern)
-    num_rows = scratch.num_rows[c]
-    updated_before = count[WORDS_UPDATED]
-    for row in range(core.axons):
-        trace = scratch.traces[core.axon_start + row]
-        in_window = scratch.in_window[core.axon_start + row] != 0
-        if in_window:
-            place = positions[below.position_start + row]
-            total = _backward_row(row, core, scratch.live, num_live, weights, errors)
-            errors_below[place >> 4, place & 15] = numerics.scale_error(
-                total, core.error_shift, below.error_bits
-            )
-        updated = 0
-        if trace != 0:
-            updated = _learn_row(
-                row, trace, core, scratch.live, num_live, weights, momentum, errors, generators[c],
-                shift, mask, flip_threshold, pattern, count,
-            )  # fmt: skip
-        if in_window:
-            count[WEIGHT_READS] += num_live - updated  # T10: one read serves both
+    updated = _learn_rows(
+        core, traces, in_window, live, num_live, weights, momentum, errors, generators[c],
+        shift, mask, flip_threshold, pattern, count,
+    )  # fmt: skip
     _keep_generators(core, generators[c], pattern)
-    updated = count[WORDS_UPDATED] - updated_before
+    num_rows = scratch.num_rows[c]
     count[LIVE_STEPS] += 1
     count[WORDS_VISITED] += num_rows * num_live
     count[MOMENTUM_READS] += updated
