@@ -19,28 +19,31 @@ def signed_bits(magnitude: int) -> int:
 def core_stores(chip: Chip, c: int) -> dict[str, int]:
     """Bits of every store of core c as the RTL declares them, padding lanes included (T13)."""
     core = chip.layers[c]
+    lanes = core.words * core.lanes
     row_index = _index_bits(core.axons)
+    window_bit = 1 if c > 0 else 0
+    has_trace_memory = core.trace_decay_shift != "none"
     is_readout = c == len(chip.layers) - 1
-    stores = {
-        "weight": core.axons * core.words * core.lanes,
+    if is_readout:
+        neurons = {
+            "total": lanes * signed_bits(core.axons * chip.steps),
+            "output": lanes * signed_bits(core.axons) if chip.error.of == "step" else 0,
+        }
+    else:
+        neurons = {"potential": lanes * core.potential_bits, "spike": lanes, "window": lanes}
+    return {
+        "weight": core.axons * lanes,
         "event_list": core.axons * row_index,
-        "momentum": core.axons * core.words * core.lanes * core.momentum_bits,
-        "trace": core.trace_words * core.lanes * core.trace_bits,
-        "row_list": core.axons * (row_index + core.trace_bits + 1),
-        "error": core.words * core.lanes * core.error_bits,
-        "live_words": core.words,
         "event_map": core.axons,
+        **neurons,
+        "momentum": core.axons * lanes * core.momentum_bits,
+        "trace": core.trace_words * core.lanes * core.trace_bits if has_trace_memory else 0,
+        "row_list": core.axons * (row_index + core.trace_bits + window_bit),
+        "error": lanes * core.error_bits,
+        "live_words": core.words,
         "generator": _generator_bits(core),
         "second_moment": SECOND_MOMENT_BITS * chip.steps if core.rule == "tbso" else 0,
     }
-    lanes = core.words * core.lanes
-    if is_readout:
-        stores["output"] = lanes * signed_bits(core.axons)
-        stores["total"] = lanes * signed_bits(core.axons * chip.steps)
-    else:
-        stores["potential"] = lanes * core.potential_bits
-        stores["window"] = lanes
-    return stores
 
 
 def _generator_bits(core: Core) -> int:
@@ -50,7 +53,7 @@ def _generator_bits(core: Core) -> int:
 
 
 # What a chip that only classifies needs; all other stores exist for learning.
-INFERENCE_STORES = ("weight", "event_list", "potential", "output", "total")
+INFERENCE_STORES = ("weight", "event_list", "event_map", "potential", "spike", "output", "total")
 
 
 def memory_bits(chip: Chip) -> dict[str, int]:

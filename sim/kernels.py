@@ -20,7 +20,13 @@ from flipcore.sim.learning import (
     trace,
     update,
 )
-from flipcore.sim.scratch import ERROR_WRITES, INPUT_CYCLES, MERGED_EVENTS, PREDICT_CYCLES
+from flipcore.sim.scratch import (
+    ERROR_WRITES,
+    INPUT_CYCLES,
+    MERGED_EVENTS,
+    PREDICT_CYCLES,
+    TOTAL_READS,
+)
 
 for _rule in vars(numerics).values():
     if isinstance(_rule, FunctionType):
@@ -85,6 +91,7 @@ def run_samples(
                     first_row = (sample_counter + sample) % period
                     decay(c, cores[c], state, scratch, first_row, period, counts[c])
         counts[last, PREDICT_CYCLES] += cores[last].neurons + 2
+        counts[last, TOTAL_READS] += cores[last].words
         predictions[sample] = np.argmax(scratch.totals)
 
 

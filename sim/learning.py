@@ -19,6 +19,7 @@ from flipcore.sim.scratch import (
     ROW_LIST_READS,
     ROW_LIST_WRITES,
     THRESHOLD_CYCLES,
+    TOTAL_READS,
     TRACE_CYCLES,
     TRACE_READS,
     TRACE_WRITES,
@@ -43,7 +44,8 @@ def trace(c, cores, scratch, first_step, counts):
     count = counts[c]
     start = core.axon_start
     traces = scratch.traces[start : start + core.axons]
-    if first_step or core.trace_decay_shift == NO_TRACE_MEMORY:
+    has_memory = core.trace_decay_shift != NO_TRACE_MEMORY
+    if first_step or not has_memory:
         traces[:] = 0
     else:
         for i in range(core.axons):
@@ -54,6 +56,7 @@ def trace(c, cores, scratch, first_step, counts):
     in_window = scratch.in_window[start : start + core.axons]
     if c > 0:
         _unpad_windows(cores[c - 1], scratch.windows, in_window)
+    ports = core.ports if has_memory else 1
     num_rows = 0
     cycles = 2
     for first in range(0, core.axons, core.lanes):
@@ -63,10 +66,10 @@ def trace(c, cores, scratch, first_step, counts):
         for i in range(len(word_traces)):
             in_word += (word_traces[i] != 0) | (word_windows[i] != 0)
         num_rows += in_word
-        cycles += max(core.ports, in_word)
+        cycles += max(ports, in_word)
     scratch.num_rows[c] = num_rows
-    count[TRACE_READS] += 0 if first_step else core.trace_words
-    count[TRACE_WRITES] += core.trace_words
+    count[TRACE_READS] += 0 if first_step or not has_memory else core.trace_words
+    count[TRACE_WRITES] += core.trace_words if has_memory else 0
     count[ROW_LIST_WRITES] += num_rows
     count[TRACE_CYCLES] += cycles
 
@@ -100,6 +103,7 @@ def make_error(cores, positions, scratch, label, rule, counts):
             errors[place[label] >> 4, place[label] & 15] = -UNIT_ERROR
             errors[place[rival] >> 4, place[rival] & 15] = UNIT_ERROR
         cycles = core.neurons + 2
+        passes = 1
     else:
         maximum = values[0]
         for n in range(core.neurons):
@@ -112,8 +116,10 @@ def make_error(cores, positions, scratch, label, rule, counts):
             probability = numerics.divide_unit(part, whole)
             errors[place[n] >> 4, place[n] & 15] = probability - UNIT_ERROR * (n == label)
         cycles = 10 * core.neurons + 2
+        passes = 3  # maximum, sum, division
     num_live = list_live_words(core, scratch)
     count[ERROR_CYCLES] += cycles + num_live
+    count[TOTAL_READS] += passes * core.words if rule.of_total else 0
     return num_live
 
 
@@ -324,7 +330,7 @@ def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold,
     count[ROW_LIST_READS] += num_rows
     count[ERROR_READS] += num_rows * num_live
     cycles = 4 + num_rows * num_live + (core.ports - 1) * updated
-    count[UPDATE_CYCLES] += cycles + (core.adder_depth if c > 0 else 0)
+    count[UPDATE_CYCLES] += cycles + (1 + core.adder_depth if c > 0 else 0)
 
 
 @compiled

@@ -155,7 +155,9 @@ class Oracle:
                     period = core["scrub_period"] * self._stage()[1]
                     first = self.sample_counter % period
                     self._decay(c, list(range(first, self.axons[c], period)))
-        self._add(self.last, predict_cycles=self.cores[-1]["neurons"] + 2)  # T9
+        neurons = self.cores[-1]["neurons"]
+        self._add(self.last, predict_cycles=neurons + 2)  # T9
+        self._add(self.last, total_reads=len(self._words(self.last, neurons)))  # T10
         self._note(self.last, prediction=argmax(self.total))
         self.sample_counter += label is not None  # O5
         return argmax(self.total)  # N6
@@ -208,10 +210,11 @@ class Oracle:
             )
         backs = self.window[c - 1] if c > 0 else [False] * self.axons[c]
         self.visited[c] = rows = [i for i in range(self.axons[c]) if a[i] != 0 or backs[i]]
-        words, p = self._words(c, self.axons[c]), PORT_FACTOR[core["memory_ports"]]
-        self._add(
-            c, trace_reads=len(words) * (t > 0), trace_writes=len(words), row_list_writes=len(rows)
-        )
+        words, p = self._words(c, self.axons[c]), 1
+        self._add(c, row_list_writes=len(rows))
+        if core["trace_decay_shift"] is not None:  # T10: `none` has no trace memory
+            p = PORT_FACTOR[core["memory_ports"]]
+            self._add(c, trace_reads=len(words) * (t > 0), trace_writes=len(words))
         self._add(c, trace_cycles=2 + sum(max(p, len(set(word) & set(rows))) for word in words))
         self._note(c, trace=list(a), rows=rows)
 
@@ -220,9 +223,11 @@ class Oracle:
         error, neurons = self.chip["error"], self.cores[-1]["neurons"]
         z = self.out if error["of"] == "step" else self.total
         if error["kind"] == "hinge":
-            delta, cycles = hinge(z, label, error["margin"]), neurons + 2
+            delta, cycles, passes = hinge(z, label, error["margin"]), neurons + 2, 1
         else:
-            delta, cycles = softmax(z, label, error["sharpness"]), 10 * neurons + 2
+            delta, cycles, passes = softmax(z, label, error["sharpness"]), 10 * neurons + 2, 3
+        if error["of"] == "total":  # T10
+            self._add(self.last, total_reads=passes * len(self._words(self.last, neurons)))
         self._add(self.last, error_cycles=cycles + len(self._live(self.last, delta)))
         return delta
 
@@ -281,7 +286,7 @@ class Oracle:
             row_list_reads=len(rows),
             words_updated=updated,
         )
-        tree = (core["lanes"] - 1).bit_length() if c > 0 else 0
+        tree = 1 + (core["lanes"] - 1).bit_length() if c > 0 else 0
         self._add(
             c, update_cycles=4 + visits + (PORT_FACTOR[core["memory_ports"]] - 1) * updated + tree
         )  # T7

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 MASK32, MASK64 = 2**32 - 1, 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
 EXP = (255, 199, 155, 120, 94, 73, 57, 44, 35, 27, 21, 16, 13, 10, 8, 6,

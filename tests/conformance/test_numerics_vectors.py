@@ -22,7 +22,7 @@ pytestmark = pytest.mark.conformance
 
 def _load(rule: str) -> dict[str, npt.NDArray[Any]]:
     with np.load(VECTORS / f"rule_{rule}.npz", allow_pickle=False) as stored:
-        assert int(stored["spec_version"]) == 1
+        assert int(stored["spec_version"]) == 2
         return {name: stored[name] for name in stored.files if name != "spec_version"}
 
 

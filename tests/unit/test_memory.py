@@ -29,10 +29,11 @@ def test_stores_of_a_hidden_core() -> None:
         "weight": 9 * 2 * 4,
         "momentum": 9 * 2 * 4 * 6,
         "potential": 2 * 4 * 11,
+        "spike": 2 * 4,
         "window": 2 * 4,
         "trace": 3 * 4 * 3,  # 9 rows are 3 words of 4
         "error": 2 * 4 * 5,
-        "row_list": 9 * (4 + 3 + 1),  # rows 0 ... 8 need 4 bits
+        "row_list": 9 * (4 + 3),  # rows 0 ... 8 need 4 bits; no window bit of inputs
         "event_list": 9 * 4,
         "event_map": 9,
         "live_words": 2,
@@ -65,18 +66,19 @@ def test_stores_of_the_chip() -> None:
         "event_list": 36 + 21,
         "momentum": 432 + 168,
         "trace": 36 + 24,
-        "row_list": 72 + 49,
+        "row_list": 63 + 49,
         "error": 40 + 36,
         "live_words": 3,
         "event_map": 16,
         "generator": 160,
         "second_moment": 160,
         "potential": 88,
+        "spike": 8,
         "window": 8,
         "output": 16,
         "total": 28,
     }
-    inference = 100 + 57 + 88 + 16 + 28
+    inference = 100 + 57 + 16 + 88 + 8 + 16 + 28
     chip = sum(both.values())
     totals = {
         "total_inference": inference,
@@ -89,7 +91,25 @@ def test_stores_of_the_chip() -> None:
 def test_one_axon_has_an_index_of_one_bit() -> None:
     chip = parse_chip({"name": "one", "inputs": 1, "layers": [{"neurons": 2}]}, "one")
     stores = core_stores(chip, 0)
-    assert (stores["event_list"], stores["row_list"]) == (1, 1 + 5 + 1)
+    assert (stores["event_list"], stores["row_list"]) == (1, 1 + 5)
+
+
+def test_without_a_memory_of_earlier_steps_there_is_no_trace_memory() -> None:
+    document = {"name": "x", "inputs": 3, "core": {"trace_decay_shift": "none"},
+                "layers": [{"neurons": 2}]}  # fmt: skip
+    chip = parse_chip(document, "x")
+    assert core_stores(chip, 0)["trace"] == 0
+    assert core_stores(chip, 0)["row_list"] == 3 * (2 + 5)  # it still carries the trace
+    assert "trace" not in memory_bits(chip)
+
+
+def test_an_error_of_the_total_needs_no_output_of_the_step() -> None:
+    for kind in ("hinge", "softmax"):
+        document = {"name": "x", "inputs": 3, "error": {"kind": kind, "of": "total"},
+                    "layers": [{"neurons": 2}]}  # fmt: skip
+        bits = memory_bits(parse_chip(document, "x"))
+        assert "output" not in bits
+        assert bits["total"] == 16 * 5  # -12 ... 12 in 4 steps, 16 lanes
 
 
 def test_rounding_without_chance_needs_no_generator() -> None:

@@ -211,7 +211,7 @@ def test_one_training_step_by_hand() -> None:
         "events": 2, "spikes": 1, "sops": 4, "live_steps": 1, "words_visited": 2,
         "words_updated": 2, "momentum_updates": 2, "flips": 2, "weight_reads": 2 + 2,
         "weight_writes": 2, "momentum_reads": 2, "momentum_writes": 2, "potential_writes": 1,
-        "trace_writes": 1, "row_list_writes": 2, "row_list_reads": 2, "error_writes": 1,
+        "row_list_writes": 2, "row_list_reads": 2, "error_writes": 1,
         "error_reads": 2, "event_list_writes": 2, "event_list_reads": 2,
         "input_cycles": 2 + 1 + 1, "forward_cycles": 1 * (2 + 3), "spikes_cycles": 2 + 1,
         "trace_cycles": 2 + 2, "update_cycles": 4 + 2 * 1 + 2,
@@ -219,11 +219,44 @@ def test_one_training_step_by_hand() -> None:
     assert {name: value for name, value in second.items() if value} == {
         "events": 1, "sops": 2, "live_steps": 1, "words_visited": 1, "words_updated": 1,
         "momentum_updates": 2, "weight_reads": 1 + 1, "momentum_reads": 1, "momentum_writes": 1,
-        "trace_writes": 1, "row_list_writes": 1, "row_list_reads": 1, "error_writes": 1,
+        "row_list_writes": 1, "row_list_reads": 1, "error_writes": 1,
         "error_reads": 1, "event_list_writes": 1, "event_list_reads": 1, "total_writes": 1,
-        "forward_cycles": 1 * (1 + 3), "trace_cycles": 2 + 2, "error_cycles": 2 + 2 + 1,
-        "update_cycles": 4 + 1 + 1 + 1, "predict_cycles": 2 + 2,
+        "total_reads": 1, "forward_cycles": 1 * (1 + 3), "trace_cycles": 2 + 1,
+        "error_cycles": 2 + 2 + 1, "update_cycles": 4 + 1 + 1 + (1 + 1), "predict_cycles": 2 + 2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("decay_shift", "words", "cycles"), [(None, 0, 2 + 1), (2, 1, 2 + 2)])
+def test_trace_memory_of_one_port_costs_a_cycle_where_there_is_one(
+    decay_shift: int | None, words: int, cycles: int
+) -> None:
+    oracle = Oracle(_tiny(trace_decay_shift=decay_shift, trace_unit=4) | {"steps": 2}, 1)
+    oracle.train([[0], [1]], 0)
+    first = oracle.counts["train"][0]
+    assert (first["trace_reads"], first["trace_writes"]) == (words, 2 * words)
+    rows = [1, 1 if decay_shift is None else 2]  # row 0 keeps its trace only in a memory
+    assert first["row_list_writes"] == sum(rows)
+    assert first["trace_cycles"] == 2 * cycles
+
+
+@pytest.mark.parametrize(
+    ("kind", "of", "expected"),
+    [
+        # 3 steps: 2 reads with the sum, 1 for the prediction; then 1 or 3 in each step's error
+        ("hinge", "step", 2 + 1),
+        ("softmax", "step", 2 + 1),
+        ("hinge", "total", 2 + 1 + 3 * 1),
+        ("softmax", "total", 2 + 1 + 3 * 3),
+    ],
+)
+def test_reads_of_the_total(kind: str, of: str, expected: int) -> None:
+    error = {"kind": kind, "of": of, "margin": 1, "sharpness": 0}
+    oracle = Oracle(_tiny() | {"steps": 3, "error": error}, 1)
+    oracle.train([[0], [], [1]], 0)
+    oracle.infer([[0], [], [1]])
+    assert oracle.counts["train"][1]["total_reads"] == expected
+    assert oracle.counts["inference"][1]["total_reads"] == 2 + 1
+    assert oracle.counts["train"][0]["total_reads"] == 0
 
 
 def test_evaluation_changes_nothing_that_learning_reads() -> None:
