@@ -91,6 +91,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "full" / "something").write_bytes(b"")
     (folder / "list.yaml").write_text("- 1\n- 2\n")
     (folder / "date.yaml").write_text("name: 2001-99-99\n")
+    (folder / "twice.yaml").write_text("name: t\ninputs: 4\nsteps: 4\nsteps: 5\n")
     return folder
 
 
@@ -100,6 +101,10 @@ REFUSED = [
     ("simulate none.yaml", "none.yaml: cannot be read: No such file or directory"),
     ("simulate list.yaml", "list.yaml: a chip description is a mapping of fields"),
     ("simulate date.yaml", "date.yaml: not valid YAML: month must be in 1..12"),
+    (
+        "simulate twice.yaml",
+        "twice.yaml: not valid YAML: line 4: steps: is given twice, first in line 3",
+    ),
     (
         "simulate digits --set core.momentum_bit=4",
         "digits: core.momentum_bit: unknown field, did you mean `momentum_bits`?",

@@ -359,6 +359,7 @@ def test_a_change_sets_a_field_wherever_it_is() -> None:
         ("core..x=3", "core..x=3: write changes as field=value, such as core.momentum_bits=4"),
         ("steps=[", "steps=[: the value is not valid YAML"),
         ("name=2001-99-99", "name=2001-99-99: the value is not valid YAML"),
+        ("error={of: step, of: total}", "error={of: step, of: total}: the value is not valid YAML"),
         ("layers.2.neurons=3", "layers.2: 2 is not an index of a list of 2"),
         ("layers.-3.neurons=3", "layers.-3: -3 is not an index of a list of 2"),
         ("layers.x.neurons=3", "layers.x: x is not an index of a list of 2"),
@@ -449,6 +450,33 @@ def test_a_file_that_is_no_yaml_is_refused(text: str, reason: str, tmp_path: Pat
         load_chip(str(path))
     assert str(caught.value).startswith(f"{path}: not valid YAML: {reason}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nb: 2\na: 3", "line 3: a: is given twice, first in line 1"),
+        ("a: 1\na: 1", "line 2: a: is given twice, first in line 1"),
+        ("a: {b: 1, b: 2}", "line 1: b: is given twice, first in line 1"),
+        ("l:\n  - {n: 1}\n  - n: 2\n    n: 3", "line 4: n: is given twice, first in line 3"),
+        ('a: 1\n"a": 2', "line 2: a: is given twice, first in line 1"),
+        ('a: 1\n"a\\nb": 2\n"a\\nb": 2', "line 3: a\\nb: is given twice, first in line 2"),
+    ],
+    ids=["far", "equal", "one line", "deep", "quoted", "two lines"],
+)
+def test_a_key_given_twice_is_refused(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "chip.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_chip(str(path))
+    assert str(caught.value) == f"{path}: not valid YAML: {told}"
+
+
+def test_the_same_key_in_other_mappings_is_none_given_twice(tmp_path: Path) -> None:
+    path = tmp_path / "chip.yaml"
+    shared = "layers:\n  - &one {neurons: 3, lanes: 4}\n  - {<<: *one, neurons: 2}\n"
+    path.write_text(f"name: t\ninputs: 4\n{shared}", encoding="utf-8")
+    assert [(core.neurons, core.lanes) for core in load_chip(str(path)).layers] == [(3, 4), (2, 4)]
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "hello", "3"])

@@ -1,0 +1,61 @@
+"""The chip description: every parameter of a chip, checked against the SPEC's limits when it is loaded (S1-S4)."""
+
+from flipcore.chip.document import chip_document, chip_schema, chip_yaml
+from flipcore.chip.files import (
+    YAML_DAMAGE,
+    apply_change,
+    load_chip,
+    preset_names,
+    preset_text,
+    read_chip_document,
+    set_field,
+)
+from flipcore.chip.model import (
+    CORE_FIELDS,
+    MAX_AFTER_SAMPLES,
+    MAX_AXONS,
+    MAX_FLIP_THRESHOLD,
+    MAX_GRADIENT_SHIFT,
+    MAX_LAYERS,
+    MAX_NEURONS,
+    MAX_SCRUB_PERIOD,
+    MAX_STEPS,
+    MAX_SYNAPSES,
+    Chip,
+    Core,
+    Hinge,
+    Softmax,
+    Stage,
+    Workload,
+)
+from flipcore.chip.parse import parse_chip
+
+__all__ = [
+    "CORE_FIELDS",
+    "MAX_AFTER_SAMPLES",
+    "MAX_AXONS",
+    "MAX_FLIP_THRESHOLD",
+    "MAX_GRADIENT_SHIFT",
+    "MAX_LAYERS",
+    "MAX_NEURONS",
+    "MAX_SCRUB_PERIOD",
+    "MAX_STEPS",
+    "MAX_SYNAPSES",
+    "YAML_DAMAGE",
+    "Chip",
+    "Core",
+    "Hinge",
+    "Softmax",
+    "Stage",
+    "Workload",
+    "apply_change",
+    "chip_document",
+    "chip_schema",
+    "chip_yaml",
+    "load_chip",
+    "parse_chip",
+    "preset_names",
+    "preset_text",
+    "read_chip_document",
+    "set_field",
+]
