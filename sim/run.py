@@ -109,6 +109,7 @@ class Run:
         self.progress = Progress()
         self.train_counts = EventCounts.zeros(len(chip.layers))
         self.inference_counts = EventCounts.zeros(len(chip.layers))
+        self._epoch_accuracy: float | None = None  # of the weights as they are, if it is known
 
     def restore(self, state: ChipState, progress: Progress, train_counts: EventCounts) -> None:
         """Go on from a checkpoint's contents."""
@@ -143,6 +144,7 @@ class Run:
             last_checkpoint = time.monotonic()
 
     def _train_chunk(self, remaining: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        self._epoch_accuracy = None
         chunk = remaining[: _chunk(TRAIN_CHUNK, self.chip)]
         started = time.perf_counter()
         split = self.dataset.train
@@ -161,11 +163,12 @@ class Run:
 
     def _end_epoch(self, num_samples: int) -> None:
         progress = self.progress
+        self._epoch_accuracy = self.evaluate()
         progress.history.append(
             Epoch(
                 epoch=progress.epoch,
                 train_accuracy=progress.correct / num_samples,
-                test_accuracy=self.evaluate(),
+                test_accuracy=self._epoch_accuracy,
                 flips=progress.epoch_flips,
                 momentum_updates=progress.epoch_updates,
                 seconds=progress.epoch_seconds,
@@ -180,6 +183,10 @@ class Run:
         """Accuracy on the test split; `inference_counts` are of this evaluation."""
         self.inference_counts = EventCounts.zeros(len(self.chip.layers))
         return accuracy(self.engine, self.dataset.test, self.inference_counts)
+
+    def final_accuracy(self) -> float:
+        """Accuracy on the test split with the weights as they are: that of the epoch just ended, else `evaluate`."""
+        return self.evaluate() if self._epoch_accuracy is None else self._epoch_accuracy
 
     def save(self, run_dir: Path | None) -> None:
         """Write the checkpoint; an older one survives if that fails."""

@@ -16,7 +16,8 @@ from flipcore.chip import Chip, parse_chip
 from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.sim import run as runs
-from flipcore.sim.data import Dataset
+from flipcore.sim.data import Dataset, Split
+from flipcore.sim.engine import Engine
 from flipcore.sim.run import Epoch, Progress, Run, Settings
 from flipcore.sim.storage import write_checkpoint
 from tests.datasets import pixel_split, tiny_dataset
@@ -239,6 +240,53 @@ def test_evaluation_changes_nothing(whole: Run) -> None:
         np.testing.assert_array_equal(getattr(whole.engine.state, name), value)
     np.testing.assert_array_equal(whole.train_counts.cores, counts.cores)
     assert whole.inference_counts.samples == len(DATASET.test)  # of the last evaluation alone
+
+
+class Evaluations:
+    """Notes the samples that every evaluation of the test split reads."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.sizes: list[int] = []
+        measure = runs.accuracy
+
+        def noted(engine: Engine, split: Split, counts: EventCounts) -> float:
+            self.sizes.append(len(split))
+            return measure(engine, split, counts)
+
+        patch.setattr(runs, "accuracy", noted)
+
+
+def test_the_last_epoch_is_tested_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = Evaluations(monkeypatch)
+    run = finished()
+    accuracy = run.final_accuracy()
+    assert tests.sizes == [len(DATASET.test)] * SETTINGS.epochs
+    assert accuracy == run.progress.history[-1].test_accuracy
+    assert run.inference_counts.samples == len(DATASET.test)
+
+
+def test_a_run_that_was_not_tested_here_is_tested_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = finished(tmp_path)
+    tests = Evaluations(monkeypatch)
+    resumed = runs.resume_run(runs.load_checkpoint(tmp_path), DATASET, SETTINGS)
+    resumed.train(Watcher(), None)  # nothing is left
+    fresh = Run(chip(), DATASET, replace(SETTINGS, epochs=0))
+    assert resumed.final_accuracy() == expected.final_accuracy()
+    assert fresh.final_accuracy() == Run(chip(), DATASET, SETTINGS).evaluate()
+    assert tests.sizes == [len(DATASET.test)] * 3
+    np.testing.assert_array_equal(resumed.inference_counts.cores, expected.inference_counts.cores)
+
+
+def test_an_evaluation_is_forgotten_when_learning_goes_on() -> None:
+    run = finished()
+    run.settings = replace(SETTINGS, epochs=SETTINGS.epochs + 1)
+    with chunks_of(7), pytest.raises(runs.Interrupted):
+        run.train(Watcher(chunks=3), None)
+    counts = run.inference_counts.copy()
+    assert run.final_accuracy() == run.evaluate()
+    assert run.inference_counts.as_dict() != counts.as_dict()
 
 
 def test_accuracy_does_not_depend_on_chunks_or_threads(

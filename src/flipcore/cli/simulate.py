@@ -97,7 +97,7 @@ def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) ->
         _compile(run, console)
         _train(run, run_dir, console)
         results: dict[str, Any] = {
-            **figures(run, run.evaluate()),
+            **figures(run, run.final_accuracy()),
             "memory_bits": memory_bits(run.chip),
             "training_state_bits": training_state_bits(run.chip),
             "run_dir": str(run_dir),
