@@ -7,31 +7,20 @@ import argparse
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
+from benchmarks.inference_job import SAMPLES, cpu_rate, make_job
 from benchmarks.peer_torch import OnlineBso, infer
 from flipcore import draws
 from flipcore.chip import load_chip
 from flipcore.events import EventCounts
-from flipcore.sim.data import Dataset, Records, load_dataset
+from flipcore.sim.data import Dataset, load_dataset
 from flipcore.sim.engine import Engine
-from flipcore.sim.layout import weight_bits
 
-INFERENCE_STEPS = 8
-INFERENCE_RATE = 0.15
 PEER_SAMPLES = 300
-INFERENCE_SAMPLES = 4000
-
-
-def _cpu_rate(samples: int, work: Callable[[], object]) -> float:
-    """Samples per processor second of this process."""
-    started = time.process_time()
-    work()
-    return samples / (time.process_time() - started)
 
 
 def _learn(dataset: Dataset) -> Callable[[], object]:
@@ -62,32 +51,13 @@ def _spike_trains(dataset: Dataset, steps: int, count: int) -> list[torch.Tensor
 
 def _inference_pair() -> tuple[Callable[[], object], Callable[[], object]]:
     """The same weights and random input in both; their predictions must agree."""
-    chip = load_chip("mnist", [f"steps={INFERENCE_STEPS}"])
-    engine = Engine(chip, 0)
-    random = np.random.default_rng(0)
-    shape = (INFERENCE_SAMPLES, INFERENCE_STEPS, chip.inputs)
-    spikes = random.random(shape) < INFERENCE_RATE
-    bitmaps = np.packbits(spikes, axis=2, bitorder="little")
-    records = Records(
-        np.empty((INFERENCE_SAMPLES, 0), np.uint8),
-        bitmaps,
-        np.zeros(shape[:2], np.int32),
-    )
-    counts = EventCounts.zeros(len(chip.layers))
-    ours = engine.infer(records, counts, num_threads=1)
-    weights = [
-        torch.tensor(2.0 * weight_bits(engine.state, chip, c) - 1, dtype=torch.float32)
-        for c in range(2)
-    ]
-    trains = [torch.tensor(spikes[k], dtype=torch.float32) for k in range(PEER_SAMPLES)]
-    threshold = float(chip.layers[0].threshold)
-    theirs = [infer(weights, train, threshold) for train in trains]
-    if theirs != ours[:PEER_SAMPLES].tolist():
+    job = make_job()
+    weights = [torch.tensor(weight, dtype=torch.float32) for weight in job.weights]
+    trains = [torch.tensor(job.spikes[k], dtype=torch.float32) for k in range(PEER_SAMPLES)]
+    theirs = [infer(weights, train, float(job.threshold)) for train in trains]
+    if theirs != job.infer()[:PEER_SAMPLES].tolist():
         raise SystemExit("the peer's predictions differ from the chip's: nothing was compared")
-    return (
-        lambda: engine.infer(records, counts, num_threads=1),
-        lambda: [infer(weights, train, threshold) for train in trains],
-    )
+    return job.infer, lambda: [infer(weights, train, float(job.threshold)) for train in trains]
 
 
 def main() -> None:
@@ -107,13 +77,13 @@ def main() -> None:
         peer = OnlineBso((784, 512, 10), 0, 1e-3, 5e-7)
         learn = _learn(dataset)
         row = {
-            "learning": _cpu_rate(len(dataset.train), learn),
-            "learning_torch": _cpu_rate(
+            "learning": cpu_rate(len(dataset.train), learn),
+            "learning_torch": cpu_rate(
                 PEER_SAMPLES,
                 lambda peer=peer: [peer.learn(t, y) for t, y in zip(trains, labels, strict=True)],
             ),
-            "inference": _cpu_rate(INFERENCE_SAMPLES, chip_infer),
-            "inference_torch": _cpu_rate(PEER_SAMPLES, peer_infer),
+            "inference": cpu_rate(SAMPLES, chip_infer),
+            "inference_torch": cpu_rate(PEER_SAMPLES, peer_infer),
         }
         row["learning_ratio"] = row["learning"] / row["learning_torch"]
         row["inference_ratio"] = row["inference"] / row["inference_torch"]
