@@ -95,8 +95,13 @@ class FlipUnit:
 
     @property
     def draws(self) -> bool:
-        """Tell whether the unit has a random source; a shift of 0 leaves nothing to round (N10)."""
-        return self.rounding == "stochastic" and self.max_gradient_shift > 0
+        """Tell whether the unit has a random source (R6)."""
+        return self.rounding == "stochastic"
+
+    @property
+    def noisy(self) -> bool:
+        """Tell whether random numbers reach the gradients; a shift of 0 leaves nothing to round (N10)."""
+        return self.draws and self.max_gradient_shift > 0
 
     @property
     def generators(self) -> int:

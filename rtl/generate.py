@@ -1,43 +1,49 @@
-"""Verilog-2005 of a core's flip unit, one module per file, written for that core's parameters."""
+"""Verilog-2005 of a chip, one module per file, written for that chip's parameters."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
+from flipcore import numerics
+from flipcore.chip import Chip
 from flipcore.errors import InputError
+from flipcore.events import COUNT_NAMES
 from flipcore.files import write_whole
-from flipcore.rtl.flip_unit import LATENCY_CYCLES, FlipUnit, FlipUnitParameters
+from flipcore.rtl.chip_shape import ChipShape
+from flipcore.rtl.core_shape import CoreShape, Parameter
+
+_INDENT = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameter:
-    """A Verilog parameter: its value in this core and the comment beside its declaration."""
-
-    name: str
-    value: int
-    meaning: str
-
-
-def flip_unit_files(core: FlipUnitParameters) -> dict[str, str]:
-    """Generate the flip unit of a core (N9-N12) and the modules that it instantiates.
+def chip_files(chip: Chip, *, counters: bool = True) -> dict[str, str]:
+    """Generate the Verilog of a chip.
 
     Args:
-        core: Checked parameters. What they leave unused (random source, schedule, run-time
-            threshold) is not in the text.
+        chip: The description. What it does not use is not in the text.
+        counters: Whether the cores count events (T12).
 
     Returns:
-        File name to text; the top module is `flip_unit`. The same core gives the same bytes.
+        File name to text; the top module is `flip_chip`. The same chip gives the same bytes.
     """
-    unit = FlipUnit.of(core)
-    modules = ["flip_unit", "gradient_round", "momentum_flip"]
-    if unit.draws:
-        modules += ["random_source", "xorshift32"]
-    environment = _environment(unit)
-    return {
-        f"{module}.v": environment.get_template(f"{module}.v.j2").render() for module in modules
-    }
+    shape = ChipShape(chip, counters)
+    writer = _Writer()
+    core_modules = [_write_core(writer, core) for core in shape.cores]
+    writer.write_chip(shape, core_modules)
+    return dict(sorted(writer.files.items()))
+
+
+def flip_unit_files(chip: Chip, c: int) -> dict[str, str]:
+    """Generate the flip unit of core c alone, with its counters' outputs, and the modules that it instantiates.
+
+    Returns:
+        File name to text; the top module is `flip_unit`.
+    """
+    writer = _Writer()
+    _write_flip_unit(writer, CoreShape(chip, c, counters=True))
+    return dict(sorted(writer.files.items()))
 
 
 def write_files(files: Mapping[str, str], out_dir: Path) -> list[Path]:
@@ -58,7 +64,204 @@ def write_files(files: Mapping[str, str], out_dir: Path) -> list[Path]:
     return [out_dir / name for name in files]
 
 
-def _environment(unit: FlipUnit) -> jinja2.Environment:
+@dataclass
+class _Writer:
+    """Renders modules; cores whose text of a module is the same share it.
+
+    Attributes:
+        files: file name to text of the modules so far.
+        names: module name to the text that it stands for, values of parameters left out.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def write_core_module(
+        self, template: str, core: CoreShape, children: Mapping[str, str], **context: Any
+    ) -> str:
+        """Render a module of a core and return the name that it got."""
+        base = "readout_core" if template == "flip_core" and core.is_readout else template
+        for name in _candidate_names(base, core.c):
+            text = self._render(template, name, core, children, context, with_values=False)
+            if self.names.setdefault(name, text) == text:
+                break
+        if f"{name}.v" not in self.files:
+            self.files[f"{name}.v"] = self._render(
+                template, name, core, children, context, with_values=True
+            )
+        return name
+
+    def write_chip(self, shape: ChipShape, core_modules: list[str]) -> None:
+        """Render the modules that a chip has once."""
+        table = shape.parameters
+
+        def core_override(c: int) -> str:
+            core = shape.cores[c]
+            return _bindings({name: core.parameters[name].value for name in _core_parameters(core)})
+
+        context = {
+            "chip": shape,
+            "core_modules": core_modules,
+            "core_override": core_override,
+            "override_values": lambda *names: _bindings(
+                {name: _local(name, table[name]) for name in names}
+            ),
+            "declare": lambda *names: _declarations([table[name] for name in names]),
+        }
+        for template in ("flip_chip", "chip_control", "register_bus"):
+            self.files[f"{template}.v"] = _template(template).render(context)
+
+    def _render(
+        self,
+        template: str,
+        name: str,
+        core: CoreShape,
+        children: Mapping[str, str],
+        context: Mapping[str, Any],
+        *,
+        with_values: bool,
+    ) -> str:
+        table = core.parameters
+
+        def declare(*names: str) -> str:
+            chosen = [table[one] for one in names]
+            if not with_values:
+                chosen = [Parameter(one.name, 0, one.meaning) for one in chosen]
+            return _declarations(chosen)
+
+        return _template(template).render(
+            name=name,
+            core=core,
+            unit=core.unit,
+            declare=declare,
+            override=lambda *names: _bindings({one: one for one in names}),
+            module=lambda child: children[child],
+            memory=_memory,
+            count_names=COUNT_NAMES,
+            exponentials=[value for value in numerics.EXPONENTIALS if value],
+            **context,
+        )
+
+
+def _local(name: str, parameter: Parameter) -> object:
+    """Parameters of the top that its instances take over by name."""
+    by_name = ("Cores", "StepBits", "DataBits", "ClassBits", "CounterBits")
+    return name if name in by_name else parameter.value
+
+
+def _candidate_names(base: str, c: int) -> Iterable[str]:
+    """The name that all cores share, then those of cores that differ from the ones before."""
+    yield base
+    for other in range(1, c):
+        yield f"{base}_{other}"
+    yield f"{base}_{c}"
+
+
+def _write_core(writer: _Writer, core: CoreShape) -> str:
+    """Write the modules of a core; returns the name of its top."""
+    leaves = ["lowest_set", "memory_1rw", "event_input", "integrate", "host_port"]
+    if core.memory_module != "memory_1rw":
+        leaves.append(core.memory_module)
+    if core.counters:
+        leaves += ["popcount", "event_counters"]
+    if core.tbso:
+        leaves += ["square_sum", "adaptive_threshold"]
+    if core.has_below:
+        leaves.append("backward_sum")
+    if core.decay != "none":
+        leaves.append("decay")
+    if core.is_readout:
+        leaves += ["readout", "output_scan", "predict"]
+        leaves += ["exponential"] if core.softmax else ["error_hinge"]
+    else:
+        leaves += ["fire", "error_words"]
+    names = {leaf: writer.write_core_module(leaf, core, {}) for leaf in leaves}
+    inner = ["trace_update", "update_control"]
+    inner += [] if core.is_readout else ["spike_output"]
+    inner += ["error_softmax"] if core.is_readout and core.softmax else []
+    names |= {module: writer.write_core_module(module, core, names) for module in inner}
+    names["flip_unit"] = _write_flip_unit(writer, core)
+    return writer.write_core_module(
+        "flip_core",
+        core,
+        names,
+        parameters=_core_parameters(core),
+        flip_unit_parameters=_flip_unit_parameters(core),
+    )
+
+
+def _write_flip_unit(writer: _Writer, core: CoreShape) -> str:
+    """Write the flip unit of a core and its modules; returns its name."""
+    gradient, flip = _gradient_parameters(core), _momentum_parameters(core)
+    names = {}
+    if core.draws:
+        names["xorshift32"] = writer.write_core_module("xorshift32", core, {})
+        names["random_source"] = writer.write_core_module("random_source", core, names)
+    names["gradient_round"] = writer.write_core_module(
+        "gradient_round", core, {}, parameters=gradient
+    )
+    names["momentum_flip"] = writer.write_core_module("momentum_flip", core, {}, parameters=flip)
+    return writer.write_core_module(
+        "flip_unit",
+        core,
+        names,
+        parameters=_flip_unit_parameters(core),
+        gradient_parameters=gradient,
+        flip_parameters=flip,
+    )
+
+
+def _gradient_parameters(core: CoreShape) -> list[str]:
+    unit = core.unit
+    schedule = ["ShiftAddBits"] if unit.shift_add_bits else []
+    noise = ["MaxGradientShift"] if unit.shift_add_bits and unit.noisy else []
+    return ["Lanes", "TraceBits", "ErrorBits", "GradientShift", *schedule, *noise, "RoundedBits"]
+
+
+def _momentum_parameters(core: CoreShape) -> list[str]:
+    threshold = [] if core.tbso else ["FlipThreshold"]
+    return ["Lanes", "RoundedBits", "MomentumBits", *threshold]
+
+
+def _flip_unit_parameters(core: CoreShape) -> list[str]:
+    tag = ["TagBits"] if core.has_below else []
+    return _unique([*_gradient_parameters(core), *_momentum_parameters(core), "AddressBits", *tag])
+
+
+def _core_parameters(core: CoreShape) -> list[str]:
+    """Parameters of a core's top module, sizes first."""
+    names = ["Lanes", "Axons", "Neurons", "Words", "TraceWords", "Synapses"]
+    names += ["RowBits", "CountBits", "WordBits", "TraceWordBits", "LaneBits", "NeuronBits"]
+    names += ["AddressBits", "OutputBits"]
+    if not core.trace_memory:
+        names.remove("TraceWordBits")
+        names.append("TraceWordBits")
+    if core.is_readout:
+        names += ["TotalBits", "ScanBits"]
+        names += ["Sharpness", "PartBits"] if core.softmax else ["Margin"]
+    else:
+        names += ["PotentialBits", "Threshold", *(["LeakShift"] if core.lif else []), "Window"]
+    names += ["TraceBits", "TraceUnit"]
+    names += ["TraceDecayShift"] if core.trace_memory else []
+    names.append("ErrorBits")
+    if core.has_below:
+        names += ["ErrorShift", "BelowErrorBits", "BackwardBits"]
+    names += _flip_unit_parameters(core)
+    if core.tbso:
+        names += ["Steps", "StepBits", "ErrorSquareBits", "TraceSquareBits", "SquareShift"]
+        names += ["AverageShift", "ThresholdGain", "ThresholdShift"]
+    if core.decay != "none":
+        names.append("DecayShift")
+    if core.decay == "scrub":
+        names += ["ScrubPeriod", "ScrubBits"]
+    return _unique(names)
+
+
+def _unique(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("flipcore.rtl", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -66,50 +269,10 @@ def _environment(unit: FlipUnit) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    parameters = {parameter.name: parameter for parameter in _parameters(unit)}
-
-    def declare(*names: str) -> str:
-        return _declarations([parameters[name] for name in names])
-
-    environment.globals |= {
-        "unit": unit,
-        "latency": LATENCY_CYCLES,
-        "module_parameters": _module_parameters(unit),
-        "declare": declare,
-        "override": _overrides,
-    }
-    return environment
+    return environment.get_template(f"{name}.v.j2")
 
 
-def _parameters(unit: FlipUnit) -> list[_Parameter]:
-    return [
-        _Parameter("Lanes", unit.lanes, "synapses per word, P"),
-        _Parameter("TraceBits", unit.trace_bits, "unsigned trace, Tb"),
-        _Parameter("ErrorBits", unit.error_bits, "signed error, E"),
-        _Parameter("MomentumBits", unit.momentum_bits, "signed momentum, B"),
-        _Parameter("GradientShift", unit.gradient_shift, "s before the schedule's addition")
-        if unit.shift_add_bits
-        else _Parameter("GradientShift", unit.gradient_shift, "s"),
-        _Parameter("ShiftAddBits", unit.shift_add_bits, "the schedule's addition to s"),
-        _Parameter("MaxGradientShift", unit.max_gradient_shift, "largest s"),
-        _Parameter("RoundedBits", unit.rounded_bits, "signed q, wide enough for every one"),
-        _Parameter("FlipThreshold", unit.flip_threshold_value, "gamma"),
-    ]
-
-
-def _module_parameters(unit: FlipUnit) -> dict[str, list[str]]:
-    schedule = ["ShiftAddBits"] if unit.shift_add_bits else []
-    noise = ["MaxGradientShift"] if unit.shift_add_bits and unit.draws else []
-    threshold = [] if unit.rule == "tbso" else ["FlipThreshold"]
-    gradient = ["TraceBits", "ErrorBits", "GradientShift", *schedule, *noise, "RoundedBits"]
-    return {
-        "gradient_round": ["Lanes", *gradient],
-        "momentum_flip": ["Lanes", "RoundedBits", "MomentumBits", *threshold],
-        "flip_unit": ["Lanes", *gradient, "MomentumBits", *threshold],
-    }
-
-
-def _declarations(parameters: list[_Parameter]) -> str:
+def _declarations(parameters: list[Parameter]) -> str:
     """One aligned line per parameter, as they stand in a module's header."""
     name_width = max(len(parameter.name) for parameter in parameters)
     value_width = max(len(str(parameter.value)) for parameter in parameters) + 1
@@ -117,13 +280,33 @@ def _declarations(parameters: list[_Parameter]) -> str:
     for parameter in parameters:
         value = f"{parameter.value}{'' if parameter is parameters[-1] else ','}"
         lines.append(
-            f"  parameter {parameter.name:<{name_width}} = {value:<{value_width}}"
+            f"{_INDENT}parameter {parameter.name:<{name_width}} = {value:<{value_width}}"
             f"  // {parameter.meaning}"
         )
     return "\n".join(lines)
 
 
-def _overrides(*names: str) -> str:
-    """One aligned line per parameter that an instance takes from the module around it."""
-    width = max(len(name) for name in names)
-    return ",\n".join(f"    .{name:<{width}}({name})" for name in names)
+def _bindings(values: Mapping[str, object]) -> str:
+    """One aligned line per parameter that an instance is given."""
+    width = max(len(name) for name in values)
+    return ",\n".join(f"{_INDENT * 2}.{name:<{width}}({value})" for name, value in values.items())
+
+
+def _memory(
+    instance: str, module: str, words: str, bits: str, address_bits: str, signal: str
+) -> str:
+    """An instance of a memory wrapper on the signals that begin with `signal`."""
+    ports = {
+        "clk_i": "clk_i",
+        "read_i": f"{signal}_read",
+        "read_address_i": f"{signal}_read_address",
+        "read_data_o": f"{signal}_read_data",
+        "write_i": f"{signal}_write",
+        "write_address_i": f"{signal}_write_address",
+        "write_data_i": f"{signal}_write_data",
+    }
+    parameters = {"Words": words, "Bits": bits, "AddressBits": address_bits}
+    return (
+        f"{_INDENT}{module} #(\n{_bindings(parameters)}\n{_INDENT}) {instance} (\n"
+        f"{_bindings(ports)}\n{_INDENT});"
+    )

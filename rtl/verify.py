@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from flipcore.rtl.flip_unit import FlipUnit, FlipUnitParameters
-from flipcore.rtl.icarus import run_bench
+from flipcore.rtl.simulators import run_bench
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,244 @@
+"""Synthesis with yosys: what a design holds before it, and the cells that are left after it."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flipcore.errors import CheckError, InputError
+from flipcore.rtl.liberty import Cell, Library, Macro
+from flipcore.rtl.programs import run_program
+
+# The modules behind which memories stand (docs/RTL.md, Hierarchy).
+MEMORY_WRAPPERS = ("memory_1rw", "memory_1r1w")
+
+LIBRARY_FILE = "library.lib"
+NETLIST_FILE = "netlist.v"
+
+_CONSTRAINTS_FILE = "abc.constr"
+_OUTPUT_LOAD_FF = 10.0
+_OPTIMISE = "strash; &get -n; &fraig -x; &put; scorr; dc2; strash; dch -f"
+# Nets with many readers get trees of buffers and cells get their sizes, or timing would be meaningless.
+_SIZE = "topo; buffer -c; topo; upsize {D}; dnsize {D}"
+# How abc maps logic to cells: the first is the smallest, each next one faster and larger.
+MAPPINGS = {
+    "area": f"{_OPTIMISE}; amap -m; {_SIZE}",
+    "speed": f"{_OPTIMISE}; map -B 0.9 {{D}}; {_SIZE}",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Design:
+    """A module and all below it, before synthesis.
+
+    Attributes:
+        top: Its name.
+        sources: Names of its files in the working folder.
+        macros: Memories behind wrappers.
+        ports: Port of the top to its direction and width.
+    """
+
+    top: str
+    sources: Sequence[str]
+    macros: list[Macro]
+    ports: dict[str, tuple[str, int]]
+
+    @property
+    def port_bits(self) -> int:
+        """Bits of all ports."""
+        return sum(width for _, width in self.ports.values())
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of all memories behind wrappers."""
+        return sum(macro.words * macro.bits * macro.count for macro in self.macros)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Netlist:
+    """Cells of a synthesised module.
+
+    Attributes:
+        cells: Cell name to how often it occurs, memories that stand as black boxes left out.
+        registers: Instance name of a cell to the signal that it drives, where that has a name.
+    """
+
+    cells: dict[str, int]
+    registers: dict[str, str]
+
+
+def read_design(folder: Path, sources: Sequence[str], top: str) -> Design:
+    """Elaborate a module whose files lie in a folder.
+
+    Raises:
+        ToolError: yosys is missing.
+        CheckError: yosys refuses the Verilog.
+        InputError: There is no such module.
+    """
+    script = [_read(sources), f"hierarchy -check -top {top}", "proc", "write_json design.json"]
+    if not any(source == f"{top}.v" for source in sources):
+        modules = ", ".join(source.removesuffix(".v") for source in sources)
+        raise InputError(f"--top {top}: no such module; there are {modules}")
+    _run(folder, script, "yosys_read.log")
+    modules = json.loads((folder / "design.json").read_text(encoding="utf-8"))["modules"]
+    counts = _instances(modules, top)
+    macros = []
+    for name, module in modules.items():
+        wrapper = module["attributes"].get("hdlname", name).lstrip("\\")
+        if wrapper in MEMORY_WRAPPERS and counts[name]:
+            (memory,) = module["memories"].values()
+            macros.append(
+                Macro(
+                    module=name,
+                    wrapper=wrapper,
+                    words=memory["size"],
+                    bits=memory["width"],
+                    count=counts[name],
+                    ports=_ports(module),
+                )
+            )
+    macros.sort(key=lambda macro: (-macro.words * macro.bits, macro.words, macro.wrapper))
+    return Design(top=top, sources=sources, macros=macros, ports=_ports(modules[top]))
+
+
+def named_macros(design: Design) -> list[Macro]:
+    """The memories of a design under the names that they have in a netlist."""
+    return [
+        Macro(
+            module=f"{macro.wrapper}_{macro.words}x{macro.bits}",
+            wrapper=macro.wrapper,
+            words=macro.words,
+            bits=macro.bits,
+            count=macro.count,
+            ports=macro.ports,
+        )
+        for macro in design.macros
+    ]
+
+
+def map_to_library(
+    folder: Path, design: Design, library: Library, *, mapping: str, period_ns: float
+) -> Netlist:
+    """Map a design to the cells of a library, its memories left as black boxes; writes `NETLIST_FILE`.
+
+    Args:
+        folder: Where the sources are.
+        design: What to map.
+        library: Target; its text is written beside the sources.
+        mapping: One of `MAPPINGS`.
+        period_ns: Clock period that sizing aims at.
+
+    Raises:
+        CheckError: Something cannot be built from the library's cells.
+    """
+    (folder / LIBRARY_FILE).write_text(library.text, encoding="utf-8")
+    constraints = f"set_driving_cell {library.driver}\nset_load {_OUTPUT_LOAD_FF}\n"
+    (folder / _CONSTRAINTS_FILE).write_text(constraints, encoding="utf-8")
+    (folder / "abc.script").write_text(
+        MAPPINGS[mapping].replace("; ", "\n") + "\n", encoding="utf-8"
+    )
+    script = [
+        _read(design.sources),
+        f"hierarchy -check -top {design.top}",
+        *_black_boxes(design),
+        f"synth -top {design.top} -flatten",
+        "check -assert",
+        f"dfflibmap -liberty {LIBRARY_FILE}",
+        "opt",
+        f"abc -liberty {LIBRARY_FILE} -constr {_CONSTRAINTS_FILE} -D {period_ns * 1000:.0f}"
+        " -script abc.script",
+        "setundef -zero",
+        "splitnets",
+        "opt_clean",
+        "rename -enumerate -pattern cell_%_",  # or each writer would make up names of its own
+        f"write_verilog -noattr -simple-lhs {NETLIST_FILE}",
+        "write_json netlist.json",
+    ]
+    _run(folder, script, f"yosys_{mapping}.log")
+    netlist = _netlist(folder / "netlist.json", design, library.cells)
+    unmapped = sorted(name for name in netlist.cells if name not in library.cells)
+    if unmapped:
+        raise CheckError(f"{design.top}: {library.name} has no cell for {', '.join(unmapped)}")
+    return netlist
+
+
+def map_to_ice40(
+    folder: Path, design: Design, *, device: str, spram: bool, black_boxes: bool
+) -> Netlist:
+    """Map a design to iCE40 cells; writes `netlist.json`.
+
+    Args:
+        folder: Where the sources are.
+        design: What to map.
+        device: `hx` or `u`.
+        spram: Whether the device has 256-kbit memories for what has one port.
+        black_boxes: Leave memories out, as they cannot fit.
+    """
+    script = [
+        _read(design.sources),
+        f"hierarchy -check -top {design.top}",
+        *(_black_boxes(design) if black_boxes else []),
+        f"synth_ice40 -top {design.top} -device {device}{' -spram' if spram else ''}",
+        "check -assert",
+        "write_json netlist.json",
+    ]
+    _run(folder, script, "yosys_ice40.log")
+    return _netlist(folder / "netlist.json", design, {})
+
+
+def _read(sources: Sequence[str]) -> str:
+    return f"read_verilog -DSYNTHESIS {' '.join(sources)}"
+
+
+def _black_boxes(design: Design) -> list[str]:
+    lines = []
+    for macro, named in zip(design.macros, named_macros(design), strict=True):
+        lines += [f"rename {macro.module} {named.module}", f"blackbox {named.module}"]
+    return lines
+
+
+def _run(folder: Path, script: Sequence[str], log: str) -> None:
+    (folder / "script.ys").write_text("\n".join([*script, ""]), encoding="utf-8")
+    run_program("yosys", ["-Q", "-T", "-s", "script.ys"], folder, log)
+
+
+def _ports(module: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+    return {name: (port["direction"], len(port["bits"])) for name, port in module["ports"].items()}
+
+
+def _instances(modules: Mapping[str, Any], top: str) -> Counter[str]:
+    """How often each module occurs below the top."""
+    counts: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        counts[name] += 1
+        for cell in modules[name]["cells"].values():
+            if cell["type"] in modules:
+                count(cell["type"])
+
+    count(top)
+    return counts
+
+
+def _netlist(path: Path, design: Design, library: Mapping[str, Cell]) -> Netlist:
+    module = json.loads(path.read_text(encoding="utf-8"))["modules"][design.top]
+    macros = {macro.module for macro in named_macros(design)}
+    names = {
+        bit: f"{net}[{index}]" if len(wire["bits"]) > 1 else net
+        for net, wire in module["netnames"].items()
+        if not wire["hide_name"]
+        for index, bit in enumerate(wire["bits"])
+    }
+    registers = {
+        instance: names[cell["connections"][pin][0]]
+        for instance, cell in module["cells"].items()
+        if cell["type"] in library
+        for pin in library[cell["type"]].outputs
+        if cell["connections"].get(pin, [None])[0] in names
+    }
+    cells = Counter(
+        cell["type"] for cell in module["cells"].values() if cell["type"] not in macros
+    )
+    return Netlist(cells=dict(sorted(cells.items())), registers=registers)
