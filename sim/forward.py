@@ -1,4 +1,4 @@
-"""Compiled loops of the forward phases: integrate, fire, spikes, readout (N3, N4, N6; T2, T3)."""
+"""Compiled loops of the phases without learning: input, forward, spikes, predict (N3, N4, N6; T1-T3, T9)."""
 
 import numpy as np
 
@@ -10,9 +10,12 @@ from flipcore.sim.scratch import (
     EVENT_LIST_WRITES,
     EVENTS,
     FORWARD_CYCLES,
+    INPUT_CYCLES,
+    MERGED_EVENTS,
     POTENTIAL_READS,
     POTENTIAL_SATURATIONS,
     POTENTIAL_WRITES,
+    PREDICT_CYCLES,
     SOPS,
     SPIKES,
     SPIKES_CYCLES,
@@ -22,6 +25,17 @@ from flipcore.sim.scratch import (
 )
 
 CHUNKS_PER_WIDE = 4  # chunks of 16 neurons in the 64 that are counted at a time
+
+
+@compiled
+def take_input(axons, offered, has_label, scratch, counts):
+    """INPUT of a step: distinct events for core 0, of all that were offered; a label takes one cycle more (T1)."""
+    num_events = len(axons)
+    for k in range(num_events):
+        scratch.events[k] = axons[k]
+    scratch.num_events[0] = num_events
+    counts[0, INPUT_CYCLES] += offered + 1 + has_label
+    counts[0, MERGED_EVENTS] += offered - num_events
 
 
 @compiled
@@ -67,6 +81,15 @@ def read_out(cores, weights, positions, scratch, first_step, counts):
     count[TOTAL_READS] += 0 if first_step else core.words
     count[TOTAL_WRITES] += core.words
     _count_forward(core, num_events, count)
+
+
+@compiled
+def predict(cores, scratch, counts):
+    """PREDICT: the class with the largest total (N6, T9)."""
+    last = len(cores) - 1
+    counts[last, PREDICT_CYCLES] += cores[last].neurons + 2
+    counts[last, TOTAL_READS] += cores[last].words
+    return np.argmax(scratch.totals)
 
 
 @compiled

@@ -5,11 +5,10 @@ The arithmetic is `flipcore.numerics` itself, made callable from compiled code h
 
 from types import FunctionType
 
-import numpy as np
 from numba.extending import register_jitable
 
 from flipcore import numerics
-from flipcore.sim.forward import forward, read_out
+from flipcore.sim.forward import forward, predict, read_out, take_input
 from flipcore.sim.kernel_cache import compiled
 from flipcore.sim.layout import DECAY_DENSE, DECAY_SCRUB
 from flipcore.sim.learning import (
@@ -17,15 +16,9 @@ from flipcore.sim.learning import (
     decay,
     list_live_words,
     make_error,
+    scrub,
     trace,
     update,
-)
-from flipcore.sim.scratch import (
-    ERROR_WRITES,
-    INPUT_CYCLES,
-    MERGED_EVENTS,
-    PREDICT_CYCLES,
-    TOTAL_READS,
 )
 
 for _rule in vars(numerics).values():
@@ -63,16 +56,12 @@ def run_samples(
     last = len(cores) - 1
     state = (weights, momentum, generators)
     for sample in range(len(predictions)):
-        shift_add, period_multiply = _stage(stages, sample_counter + sample)
+        shift_add, period_multiply = schedule_stage(stages, sample_counter + sample)
         for t in range(num_steps):
             first_step = t == 0
-            start = starts[sample * num_steps + t]
-            num_events = starts[sample * num_steps + t + 1] - start
-            for k in range(num_events):
-                scratch.events[k] = events[start + k]
-            scratch.num_events[0] = num_events
-            counts[0, INPUT_CYCLES] += offered[sample, t] + 1
-            counts[0, MERGED_EVENTS] += offered[sample, t] - num_events
+            k = sample * num_steps + t
+            axons = events[starts[k] : starts[k + 1]]
+            take_input(axons, offered[sample, t], learn and first_step, scratch, counts)
             for c in range(last):
                 forward(c, cores, weights, positions, scratch, first_step, counts)
             read_out(cores, weights, positions, scratch, first_step, counts)
@@ -84,15 +73,11 @@ def run_samples(
                     t, cores, state, second_moment, positions, scratch, num_live, shift_add, counts
                 )
         if learn:
-            counts[0, INPUT_CYCLES] += 1  # T1: the label
             for c in range(last + 1):
                 if cores[c].decay == DECAY_SCRUB:
-                    period = cores[c].scrub_period * period_multiply
-                    first_row = (sample_counter + sample) % period
-                    decay(c, cores[c], state, scratch, first_row, period, counts[c])
-        counts[last, PREDICT_CYCLES] += cores[last].neurons + 2
-        counts[last, TOTAL_READS] += cores[last].words
-        predictions[sample] = np.argmax(scratch.totals)
+                    counter = sample_counter + sample
+                    scrub(c, cores, state, scratch, counter, period_multiply, counts)
+        predictions[sample] = predict(cores, scratch, counts)
 
 
 @compiled
@@ -104,7 +89,6 @@ def _learn_step(
         core = cores[c]
         if c < len(cores) - 1:
             num_live = list_live_words(core, scratch)
-        counts[c, ERROR_WRITES] += num_live
         flip_threshold = core.flip_threshold
         if core.is_tbso:
             flip_threshold = adapt_threshold(c, t, core, second_moment, scratch, counts[c])
@@ -115,7 +99,7 @@ def _learn_step(
 
 
 @compiled
-def _stage(stages, sample):
+def schedule_stage(stages, sample):
     """Growth of the gradient shift and of the scrub period for a training sample (O6)."""
     shift_add = 0
     period_multiply = 1

@@ -9,6 +9,7 @@ from flipcore.sim.scratch import (
     DECAY_CYCLES,
     ERROR_CYCLES,
     ERROR_READS,
+    ERROR_WRITES,
     FLIPS,
     HINGE,
     LIVE_STEPS,
@@ -119,6 +120,7 @@ def make_error(cores, positions, scratch, label, rule, counts):
         passes = 3  # maximum, sum, division
     num_live = list_live_words(core, scratch)
     count[ERROR_CYCLES] += cycles + num_live
+    count[ERROR_WRITES] += num_live
     count[TOTAL_READS] += passes * core.words if rule.of_total else 0
     return num_live
 
@@ -299,6 +301,8 @@ def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold,
     weights, momentum, generators = state
     core = cores[c]
     count = counts[c]
+    if c < len(cores) - 1:  # the error words that the update of the core above wrote
+        count[ERROR_WRITES] += num_live
     below = cores[max(c - 1, 0)]
     errors_below = scratch.errors[below.chunk_start : below.chunk_start + below.row_chunks]
     if c > 0:
@@ -331,6 +335,13 @@ def update(c, cores, state, positions, scratch, num_live, shift, flip_threshold,
     count[ERROR_READS] += num_rows * num_live
     cycles = 4 + num_rows * num_live + (core.ports - 1) * updated
     count[UPDATE_CYCLES] += cycles + (1 + core.adder_depth if c > 0 else 0)
+
+
+@compiled
+def scrub(c, cores, state, scratch, sample_counter, period_multiply, counts):
+    """Decay the rows of a core whose turn it is after a training sample (N13)."""
+    period = cores[c].scrub_period * period_multiply
+    decay(c, cores[c], state, scratch, sample_counter % period, period, counts[c])
 
 
 @compiled
