@@ -254,6 +254,7 @@ class CoreShape:
             ("ErrorSquareBits", max(error_squares, 2 * core.error_bits + 1), "sum of delta^2"),
             ("TraceSquareBits", max(trace_squares, 2 * core.trace_bits + 1), "sum of a^2"),
             ("Margin", getattr(error, "margin", 0), "margin of the hinge"),
+            ("MarginBits", signed_bits(getattr(error, "margin", 0)), "signed margin"),
             ("Sharpness", getattr(error, "sharpness", 0), "sharpness of the softmax"),
             ("PartBits", (255 * core.neurons).bit_length(), "sum of the exponentials"),
             ("MomentumBits", core.momentum_bits, "signed momentum, B"),

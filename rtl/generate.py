@@ -238,7 +238,7 @@ def _core_parameters(core: CoreShape) -> list[str]:
         names.append("TraceWordBits")
     if core.is_readout:
         names += ["TotalBits", "ScanBits"]
-        names += ["Sharpness", "PartBits"] if core.softmax else ["Margin"]
+        names += ["Sharpness", "PartBits"] if core.softmax else ["MarginBits", "Margin"]
     else:
         names += ["PotentialBits", "Threshold", *(["LeakShift"] if core.lif else []), "Window"]
     names += ["TraceBits", "TraceUnit"]
