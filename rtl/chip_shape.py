@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flipcore.chip import Chip, Stage
-from flipcore.rtl.core_shape import CoreShape, Parameter, index_bits, period_shift_bits
+from flipcore.rtl.core_shape import CoreShape, Parameter, period_shift_bits
+from flipcore.rtl.flip_unit import index_bits
 
 MIN_COUNTER_BITS = 32  # of the sample counter
 

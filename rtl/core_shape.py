@@ -5,15 +5,10 @@ from functools import cached_property
 
 from flipcore.chip import Chip, Core, Softmax
 from flipcore.events import COUNT_NAMES
-from flipcore.rtl.flip_unit import FlipUnit
+from flipcore.rtl.flip_unit import FlipUnit, index_bits
 
 _PIECE_BITS = 32  # of the register bus
 _INCREMENT_BITS = 8  # of a count in one cycle
-
-
-def index_bits(count: int) -> int:
-    """Bits of an index 0 ... count - 1, at least one."""
-    return max(1, (count - 1).bit_length())
 
 
 def signed_bits(magnitude: int) -> int:
@@ -52,7 +47,7 @@ class CoreShape:
     @cached_property
     def unit(self) -> FlipUnit:
         """Its flip unit."""
-        return FlipUnit.of(self.core)
+        return FlipUnit.of(self.core, backward=self.has_below)
 
     @property
     def is_readout(self) -> bool:

@@ -15,6 +15,18 @@ class FlipUnitParameters(Protocol):
         """Synapses per word, P."""
 
     @property
+    def axons(self) -> int:
+        """Rows, A."""
+
+    @property
+    def words(self) -> int:
+        """Words of a row, J."""
+
+    @property
+    def memory_ports(self) -> str:
+        """`1rw` or `1r1w`."""
+
+    @property
     def trace_bits(self) -> int:
         """Width of the unsigned trace, Tb."""
 
@@ -55,11 +67,26 @@ class FlipUnitParameters(Protocol):
         """Flip threshold of `bso`."""
 
 
+def index_bits(count: int) -> int:
+    """Bits of an index 0 ... count - 1, at least one."""
+    return max(1, (count - 1).bit_length())
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlipUnit:
-    """The flip unit of one core: its `FlipUnitParameters` and what follows from them."""
+    """The flip unit of one core: its `FlipUnitParameters` and what follows from them.
+
+    Attributes:
+        address_bits: Width of a synapse word's address.
+        tag_bits: Width of the tag that goes with a word to the backward sum.
+        backward: Whether words go to a backward sum.
+    """
 
     lanes: int
+    address_bits: int
+    tag_bits: int
+    memory_ports: str
+    backward: bool
     trace_bits: int
     error_bits: int
     momentum_bits: int
@@ -72,10 +99,14 @@ class FlipUnit:
     flip_threshold_value: int
 
     @classmethod
-    def of(cls, core: FlipUnitParameters) -> Self:
-        """Take from a core what its flip unit depends on."""
+    def of(cls, core: FlipUnitParameters, *, backward: bool = False) -> Self:
+        """Take from a core what its flip unit depends on; `backward`: words also go to a backward sum (N8)."""
         return cls(
             lanes=core.lanes,
+            address_bits=index_bits(core.axons * core.words),
+            tag_bits=index_bits(core.axons) + 2,
+            memory_ports=core.memory_ports,
+            backward=backward,
             trace_bits=core.trace_bits,
             error_bits=core.error_bits,
             momentum_bits=core.momentum_bits,

@@ -35,14 +35,14 @@ def chip_files(chip: Chip, *, counters: bool = True) -> dict[str, str]:
     return dict(sorted(writer.files.items()))
 
 
-def flip_unit_files(chip: Chip, c: int) -> dict[str, str]:
-    """Generate the flip unit of core c alone, with its counters' outputs, and the modules that it instantiates.
+def flip_unit_files(core: CoreShape) -> dict[str, str]:
+    """Generate the flip unit of a core alone and the modules that it instantiates.
 
     Returns:
         File name to text; the top module is `flip_unit`.
     """
     writer = _Writer()
-    _write_flip_unit(writer, CoreShape(chip, c, counters=True))
+    _write_flip_unit(writer, core)
     return dict(sorted(writer.files.items()))
 
 

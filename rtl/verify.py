@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from flipcore.rtl.flip_unit import FlipUnit, FlipUnitParameters
+from flipcore.rtl.flip_unit import FlipUnit
 from flipcore.rtl.simulators import run_bench
 
 
@@ -30,12 +30,12 @@ class FlipUnitCheck:
 
 
 def verify_flip_unit(
-    core: FlipUnitParameters, files: Mapping[str, str], *, words: int, seed: int
+    unit: FlipUnit, files: Mapping[str, str], *, words: int, seed: int
 ) -> FlipUnitCheck:
     """Run generated files of a core's flip unit against `flipcore.numerics` in Icarus.
 
     Args:
-        core: The parameters that the files were generated for.
+        unit: The flip unit that the files were generated for.
         files: File name to text, as `flip_unit_files` returns them.
         words: Words compared under stalls; two short tests of time and reset compare some more.
         seed: Of all random choices of the bench.
@@ -44,7 +44,7 @@ def verify_flip_unit(
         ToolError: Icarus or cocotb is missing.
         CheckError: The files do not compile, break the stream rules, lose words or miss the latency.
     """
-    task = {"unit": asdict(FlipUnit.of(core)), "words": words, "seed": seed}
+    task = {"unit": asdict(unit), "words": words, "seed": seed}
     run = run_bench(files, "flip_unit", "flipcore.rtl.bench.bench_flip_unit", task)
     counts: Counter[str] = Counter()
     coverage: Counter[str] = Counter()

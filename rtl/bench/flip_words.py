@@ -13,12 +13,14 @@ from flipcore.rtl.flip_unit import FlipUnit
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+THRESHOLD_BLOCKS = 4  # flip thresholds (N14) that words come with, block by block
+
 
 @dataclass(frozen=True)
 class Words:
     """Inputs of the flip unit, one row per word.
 
-    trace, shift_add and flip_threshold are [words], the others [words, lanes].
+    error, weight and momentum are [words, lanes], the others [words]; weight and momentum are what memory holds.
     """
 
     trace: Integers
@@ -27,6 +29,9 @@ class Words:
     momentum: Integers
     shift_add: Integers
     flip_threshold: Integers
+    backward: Integers  # 1: the word's weights are read whatever q
+    tag: Integers
+    address: Integers
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -44,6 +49,7 @@ class Learnt:
     momentum: Integers
     updated: Flags
     flipped: Flags
+    saturated: Flags
 
 
 def draw_noise(unit: FlipUnit, trace: Integers, shift: Integers, seeds: Integers) -> Integers:
@@ -80,7 +86,8 @@ def learn(unit: FlipUnit, words: Words, rounded: Integers) -> Learnt:
     aligned = 2 * words.weight - 1
     flipped = updated & numerics.flips(aligned, moved, words.flip_threshold[:, None])
     kept = 1 - flipped if unit.momentum_at_flip == "reset" else 1
-    return Learnt(words.weight ^ flipped, moved * kept, updated, flipped)
+    saturated = updated & (moved != words.momentum + rounded)
+    return Learnt(words.weight ^ flipped, moved * kept, updated, flipped, saturated)
 
 
 def round_words(unit: FlipUnit, words: Words, seeds: Integers) -> Integers:
@@ -110,8 +117,9 @@ def make_words(unit: FlipUnit, count: int, seeds: Integers, rng: np.random.Gener
     one_lane = np.arange(unit.lanes) == rng.integers(0, unit.lanes, count)[:, None]
     error *= (kind != 2)[:, None] | one_lane
     limit = unit.momentum_limit
+    block = -(-count // THRESHOLD_BLOCKS)
     threshold = (
-        rng.integers(0, limit, count)
+        np.repeat(rng.integers(0, limit, THRESHOLD_BLOCKS), block)[:count]
         if unit.rule == "tbso"
         else np.full(count, unit.flip_threshold_value)
     )
@@ -122,6 +130,9 @@ def make_words(unit: FlipUnit, count: int, seeds: Integers, rng: np.random.Gener
         momentum=rng.integers(-limit, limit + 1, shape),
         shift_add=rng.integers(0, unit.max_gradient_shift - unit.gradient_shift + 1, count),
         flip_threshold=threshold,
+        backward=rng.integers(0, 2, count) if unit.backward else np.zeros(count, np.int64),
+        tag=rng.integers(0, 1 << unit.tag_bits, count),
+        address=rng.integers(0, 1 << unit.address_bits, count),
     )
     rounded = round_words(unit, words, seeds)
     aim = rng.integers(0, 3, shape)
@@ -188,30 +199,37 @@ def pack(values: npt.NDArray[Any], width: int) -> list[int]:
 def pack_words(unit: FlipUnit, words: Words) -> list[dict[str, int]]:
     """Payloads of the unit's `word` stream."""
     packed: dict[str, list[int]] = {
+        "last": [0] * len(words),
         "trace": words.trace.tolist(),
         "error": pack(words.error, unit.error_bits),
-        "weight": pack(words.weight, 1),
-        "momentum": pack(words.momentum, unit.momentum_bits),
+        "address": words.address.tolist(),
     }
     if unit.shift_add_bits:
         packed["shift_add"] = words.shift_add.tolist()
-    if unit.rule == "tbso":
-        packed["flip_threshold"] = words.flip_threshold.tolist()
+    if unit.backward:
+        packed |= {"backward": words.backward.tolist(), "tag": words.tag.tolist()}
     return _transpose(packed)
 
 
-def pack_learnt(unit: FlipUnit, learnt: Learnt) -> list[dict[str, int]]:
-    """Payloads that the unit's `result` stream has to carry."""
-    return _transpose(
-        {
-            "weight": pack(learnt.weight, 1),
-            "momentum": pack(learnt.momentum, unit.momentum_bits),
-            "updated": pack(learnt.updated, 1),
-            "flipped": pack(learnt.flipped, 1),
-            "any_updated": learnt.updated.any(axis=1).astype(int).tolist(),
-            "any_flipped": learnt.flipped.any(axis=1).astype(int).tolist(),
+def pack_learnt(unit: FlipUnit, words: Words, learnt: Learnt) -> list[dict[str, int]]:
+    """Payloads that the unit's `result` stream has to carry; weight and momentum count only where they are written."""
+    packed: dict[str, list[int]] = {
+        "address": words.address.tolist(),
+        "momentum_write": learnt.updated.any(axis=1).astype(int).tolist(),
+        "momentum": pack(learnt.momentum, unit.momentum_bits),
+        "weight_write": learnt.flipped.any(axis=1).astype(int).tolist(),
+        "weight": pack(learnt.weight, 1),
+        "updated": pack(learnt.updated, 1),
+        "flipped": pack(learnt.flipped, 1),
+        "saturated": pack(learnt.saturated, 1),
+    }
+    if unit.backward:
+        packed |= {
+            "backward": words.backward.tolist(),
+            "tag": words.tag.tolist(),
+            "error": pack(words.error, unit.error_bits),
         }
-    )
+    return _transpose(packed)
 
 
 def _transpose(columns: Mapping[str, list[int]]) -> list[dict[str, int]]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from flipcore.chip import Core
 from flipcore.errors import CheckError
 from flipcore.rtl.generate import flip_unit_files
 from flipcore.rtl.verify import verify_flip_unit
+from tests.cores import core_shape
 
 pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
 pytestmark = [
@@ -21,6 +21,8 @@ pytestmark = [
 WORDS = 1500
 
 POINTS: dict[str, dict[str, Any]] = {
+    "one_port": {"memory_ports": "1rw"},
+    "one_lane_one_port": {"lanes": 1, "memory_ports": "1rw", "rule": "tbso"},
     "one_lane": {"lanes": 1, "gradient_shift": 6, "max_gradient_shift": 6},
     "narrow_momentum": {
         "lanes": 3,
@@ -76,16 +78,12 @@ POINTS: dict[str, dict[str, Any]] = {
 }
 
 
-def make_core(changes: dict[str, Any]) -> Core:
-    """A core whose size does not matter, as the unit sees words only."""
-    return Core(axons=1, neurons=1, **changes)
-
-
 @pytest.mark.parametrize("name", POINTS)
 def test_every_bit_equals_the_reference(name: str) -> None:
-    core = make_core(POINTS[name])
-    seed = 20_000 + list(POINTS).index(name)
-    check = verify_flip_unit(core, flip_unit_files(core), words=WORDS, seed=seed)
+    index = list(POINTS).index(name)
+    core = core_shape(POINTS[name], has_below=index % 2 == 0)
+    seed = 20_000 + index
+    check = verify_flip_unit(core.unit, flip_unit_files(core), words=WORDS, seed=seed)
     print(f"seed {seed}: {check}")
     assert check.bit_mismatches == 0
     assert check.words > WORDS
@@ -102,56 +100,52 @@ FAULTS = {
     ),
     "keeps_the_momentum": (
         "momentum_flip.v",
-        "flipped_d[l] ? {MomentumBits{1'b0}} : moved",
+        "flipped_o[l] ? {MomentumBits{1'b0}} : moved",
         "moved",
     ),
     "draws_without_trace": (
-        "gradient_round.v",
-        "accept & (word_trace_i != {TraceBits{1'b0}})",
-        "accept",
+        "flip_unit.v",
+        "taken & (|word_trace_i)",
+        "taken",
     ),
     "clips_one_too_low": (
         "momentum_flip.v",
-        "(sum < -Limit) ? -Limit",
-        "(sum < -Limit) ? -Limit - 1",
+        "below ? -Limit :",
+        "below ? -Limit - 1 :",
     ),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_bench_catches_a_planted_fault(name: str) -> None:
-    core = make_core({"lanes": 3, "gradient_shift": 7, "max_gradient_shift": 7})
+    core = core_shape({"lanes": 3, "gradient_shift": 7, "max_gradient_shift": 7})
     files = flip_unit_files(core)
     file, sound, faulty = FAULTS[name]
     assert files[file].count(sound) == 1
     files[file] = files[file].replace(sound, faulty)
-    check = verify_flip_unit(core, files, words=200, seed=1)
+    check = verify_flip_unit(core.unit, files, words=200, seed=1)
     assert check.bit_mismatches > 0
 
 
 BREACHES = {
     "waits_for_ready": (
-        "momentum_flip.v",
-        "result_valid_o       = valid_q",
-        "result_valid_o       = valid_q & result_ready_i",
+        "result_valid_o          = result_valid_q",
+        "result_valid_o          = result_valid_q & result_ready_i",
         "forgets_words_in_reset: .*valid waits for ready",
     ),
     "withdraws_an_offer": (
-        "momentum_flip.v",
-        "word_ready_o         = ~valid_q | result_ready_i",
-        "word_ready_o         = 1'b1",
+        "if (~result_valid_q | result_ready_i)",
+        "if (1'b1)",
         "matches_reference_under_stalls: .*valid fell before the transfer",
     ),
     "hangs": (
-        "momentum_flip.v",
-        "word_ready_o         = ~valid_q | result_ready_i",
-        "word_ready_o         = ~valid_q",
+        "rounded_ready    = ~result_valid_q | result_ready_i",
+        "rounded_ready    = 1'b0",
         "never ready|nothing comes out",
     ),
     "survives_reset": (
-        "momentum_flip.v",
-        "valid_q <= 1'b0",
-        "valid_q <= valid_q & ~result_ready_i",
+        "result_valid_q <= 1'b0",
+        "result_valid_q <= result_valid_q & ~result_ready_i",
         "a result is offered in reset",
     ),
 }
@@ -159,10 +153,10 @@ BREACHES = {
 
 @pytest.mark.parametrize("name", BREACHES)
 def test_a_breach_of_the_stream_rules_fails(name: str) -> None:
-    core = make_core({"lanes": 3, "gradient_shift": 7, "max_gradient_shift": 7})
+    core = core_shape({"lanes": 3, "gradient_shift": 7, "max_gradient_shift": 7})
     files = flip_unit_files(core)
-    file, sound, faulty, message = BREACHES[name]
-    assert files[file].count(sound) == 1
-    files[file] = files[file].replace(sound, faulty)
+    sound, faulty, message = BREACHES[name]
+    assert files["flip_unit.v"].count(sound) == 1
+    files["flip_unit.v"] = files["flip_unit.v"].replace(sound, faulty)
     with pytest.raises(CheckError, match=f"^flip_unit: .*{message}"):
-        verify_flip_unit(core, files, words=200, seed=1)
+        verify_flip_unit(core.unit, files, words=200, seed=1)

@@ -56,7 +56,7 @@ def test_rounded_gradients_fit_their_width(
         ({"random_source": "per_lane"}, 16),
         ({"random_source": "per_lane", "rounding": "nearest"}, 0),
         ({"rounding": "floor"}, 0),
-        ({"gradient_shift": 0, "max_gradient_shift": 0}, 0),
+        ({"gradient_shift": 0, "max_gradient_shift": 0}, 1),  # R6: drawn if s = 0, too
         ({"gradient_shift": 0, "max_gradient_shift": 1}, 1),
     ],
 )

@@ -53,6 +53,9 @@ def test_the_reference_learns_as_the_vectors_say() -> None:
                 momentum=vectors["momentum"][cases][:, None],
                 shift_add=nothing,
                 flip_threshold=vectors["flip_threshold"][cases],
+                backward=nothing,
+                tag=nothing,
+                address=nothing,
             )
             learnt = flip_words.learn(unit, words, vectors["q"][cases][:, None])
             for name in ("weight", "momentum", "flip"):

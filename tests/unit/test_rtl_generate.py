@@ -2,50 +2,49 @@
 
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flipcore.chip import Core
 from flipcore.errors import InputError
-from flipcore.rtl.flip_unit import FlipUnit
+from flipcore.rtl.core_shape import CoreShape
 from flipcore.rtl.generate import flip_unit_files, write_files
+from tests.cores import core_shape
 
-DEFAULT = FlipUnit.of(Core(axons=1, neurons=1, max_gradient_shift=9))
-UNITS = {
-    "default": DEFAULT,
-    "one_lane": replace(DEFAULT, lanes=1, random_source="per_lane"),
-    "per_lane": replace(DEFAULT, lanes=64, random_source="per_lane", momentum_at_flip="keep"),
-    "two_generators": replace(DEFAULT, lanes=2, random_source="per_lane"),
-    "schedule": replace(DEFAULT, max_gradient_shift=12, rule="tbso"),
-    "schedule_from_0": replace(DEFAULT, gradient_shift=0, max_gradient_shift=1),
-    "schedule_to_24": replace(DEFAULT, gradient_shift=1, max_gradient_shift=24),
-    "nearest": replace(DEFAULT, rounding="nearest"),
-    "nearest_by_2": replace(DEFAULT, rounding="nearest", gradient_shift=1, max_gradient_shift=1),
-    "nearest_schedule": replace(DEFAULT, rounding="nearest", max_gradient_shift=24),
-    "floor": replace(DEFAULT, rounding="floor", rule="tbso"),
-    "floor_schedule": replace(DEFAULT, rounding="floor", gradient_shift=0),
-    "no_shift": replace(DEFAULT, gradient_shift=0, max_gradient_shift=0),
-    "narrow": replace(
-        DEFAULT,
-        trace_bits=1,
-        error_bits=4,
-        momentum_bits=2,
-        gradient_shift=24,
-        max_gradient_shift=24,
-        flip_threshold_value=0,
-    ),
-    "narrow_tbso": replace(DEFAULT, momentum_bits=2, rule="tbso"),
-    "wide": replace(
-        DEFAULT,
-        trace_bits=8,
-        error_bits=12,
-        momentum_bits=16,
-        gradient_shift=0,
-        max_gradient_shift=0,
-        flip_threshold_value=32766,
-    ),
+UNITS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "one_lane": {"lanes": 1, "random_source": "per_lane"},
+    "per_lane": {"lanes": 64, "random_source": "per_lane", "momentum_at_flip": "keep"},
+    "two_generators": {"lanes": 2, "random_source": "per_lane"},
+    "one_port": {"memory_ports": "1rw", "rule": "tbso"},
+    "schedule": {"max_gradient_shift": 12, "rule": "tbso"},
+    "schedule_from_0": {"gradient_shift": 0, "max_gradient_shift": 1},
+    "schedule_to_24": {"gradient_shift": 1, "max_gradient_shift": 24},
+    "nearest": {"rounding": "nearest"},
+    "nearest_by_2": {"rounding": "nearest", "gradient_shift": 1, "max_gradient_shift": 1},
+    "nearest_schedule": {"rounding": "nearest", "max_gradient_shift": 24},
+    "floor": {"rounding": "floor", "rule": "tbso"},
+    "floor_schedule": {"rounding": "floor", "gradient_shift": 0},
+    "no_shift": {"gradient_shift": 0, "max_gradient_shift": 0},
+    "narrow": {
+        "trace_bits": 1,
+        "trace_unit": 1,
+        "error_bits": 4,
+        "momentum_bits": 2,
+        "gradient_shift": 24,
+        "max_gradient_shift": 24,
+        "flip_threshold": 0,
+    },
+    "narrow_tbso": {"momentum_bits": 2, "rule": "tbso"},
+    "wide": {
+        "trace_bits": 8,
+        "error_bits": 12,
+        "momentum_bits": 16,
+        "gradient_shift": 0,
+        "max_gradient_shift": 0,
+        "flip_threshold": 32766,
+    },
 }
 RANDOM = {"random_source.v", "xorshift32.v"}
 ALWAYS = {"flip_unit.v", "gradient_round.v", "momentum_flip.v"}
@@ -53,14 +52,20 @@ ALWAYS = {"flip_unit.v", "gradient_round.v", "momentum_flip.v"}
 each_unit = pytest.mark.parametrize("name", UNITS)
 
 
+def unit_shape(name: str, *, counters: bool = True) -> CoreShape:
+    """A core with the flip unit of that name; every other one also feeds a backward sum."""
+    has_below = list(UNITS).index(name) % 2 == 0
+    return core_shape(UNITS[name], has_below=has_below, counters=counters)
+
+
 @each_unit
 def test_the_same_core_gives_the_same_bytes(name: str) -> None:
-    assert flip_unit_files(UNITS[name]) == flip_unit_files(replace(UNITS[name]))
+    assert flip_unit_files(unit_shape(name)) == flip_unit_files(unit_shape(name))
 
 
 @each_unit
 def test_text_is_plain_and_tidy(name: str) -> None:
-    for file, text in flip_unit_files(UNITS[name]).items():
+    for file, text in flip_unit_files(unit_shape(name)).items():
         assert text.isascii()
         assert text.endswith("\n`default_nettype wire\n"), file
         assert text.count("`default_nettype none\n") == 1
@@ -75,22 +80,26 @@ def test_text_is_plain_and_tidy(name: str) -> None:
 
 @each_unit
 def test_one_file_per_module_and_only_those_needed(name: str) -> None:
-    unit = UNITS[name]
-    files = flip_unit_files(unit)
+    core = unit_shape(name)
+    unit = core.unit
+    files = flip_unit_files(core)
     assert set(files) == (ALWAYS | RANDOM if unit.draws else ALWAYS)
     text = "".join(files.values())
     assert ("seed_i" in text) == unit.draws
     assert ("word_shift_add_i" in text) == (unit.shift_add_bits > 0)
-    assert ("word_flip_threshold_i" in text) == (unit.rule == "tbso")
+    assert ("flip_threshold_i" in text) == (unit.rule == "tbso")
     assert ("FlipThreshold" in text) == (unit.rule == "bso")
     assert ("keys" in text) == (unit.generators == 1)
     assert ("half" in text) == (unit.rounding == "nearest")
+    assert ("word_backward_i" in text) == unit.backward
+    assert ("saturated" in text) is True
+    assert "saturated" not in "".join(flip_unit_files(unit_shape(name, counters=False)).values())
 
 
 def test_parameters_default_to_the_core() -> None:
-    text = flip_unit_files(DEFAULT)["flip_unit.v"]
+    text = flip_unit_files(core_shape({}))["flip_unit.v"]
     assert "  parameter Lanes         = 16,   // synapses per word, P\n" in text
-    assert "  parameter FlipThreshold = 100   // gamma\n) (\n" in text
+    assert "  parameter FlipThreshold = 100,  // gamma\n" in text
 
 
 @each_unit
@@ -98,7 +107,7 @@ def test_parameters_default_to_the_core() -> None:
     shutil.which("verilator") is None, reason="verilator (Debian package `verilator`) is missing"
 )
 def test_verilator_finds_nothing_to_warn_of(name: str, tmp_path: Path) -> None:
-    sources = write_files(flip_unit_files(UNITS[name]), tmp_path)
+    sources = write_files(flip_unit_files(unit_shape(name)), tmp_path)
     lint = ["verilator", "--lint-only", "-Wall", "--language", "1364-2005"]
     result = subprocess.run(
         [*lint, "--top-module", "flip_unit", *map(str, sources)],
@@ -120,7 +129,7 @@ def test_pyverilog_reads_every_module(
 ) -> None:
     parser = pytest.importorskip("pyverilog.vparser.parser", reason="pyverilog is not installed")
     monkeypatch.chdir(tmp_path)  # where it leaves its tables
-    sources = write_files(flip_unit_files(UNITS[name]), tmp_path)
+    sources = write_files(flip_unit_files(unit_shape(name)), tmp_path)
     tree, _ = parser.parse([str(source) for source in sources], debug=False)
     modules = {
         module.name for module in tree.description.definitions if hasattr(module, "portlist")

@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flipcore.chip import Core, load_chip
+from flipcore.chip import load_chip
 from flipcore.errors import CheckError, InputError, ToolError
 
 try:
+    from flipcore.rtl.core_shape import CoreShape
     from flipcore.rtl.generate import flip_unit_files, write_files
     from flipcore.rtl.verify import verify_flip_unit
 except ModuleNotFoundError as error:
@@ -29,7 +30,7 @@ def verify(
 ) -> None:
     """Compare the flip unit of one core with the reference; exit code 1 if a bit differs."""
     description = _core(chip, changes, core)
-    check = verify_flip_unit(description, flip_unit_files(description), words=vectors, seed=seed)
+    check = verify_flip_unit(description.unit, flip_unit_files(description), words=vectors, seed=seed)
     result = {"chip": chip, "core": core, "seed": seed, **asdict(check)}
     if as_json:
         print(json_format.dumps(result))
@@ -51,8 +52,8 @@ def verify(
         raise CheckError(f"{check.bit_mismatches} bits of the flip unit differ from the reference")
 
 
-def _core(chip: str, changes: tuple[str, ...], core: int) -> Core:
-    layers = load_chip(chip, changes).layers
-    if core >= len(layers):
-        raise InputError(f"--core {core}: {chip} has cores 0 ... {len(layers) - 1}")
-    return layers[core]
+def _core(chip: str, changes: tuple[str, ...], core: int) -> CoreShape:
+    description = load_chip(chip, changes)
+    if core >= len(description.layers):
+        raise InputError(f"--core {core}: {chip} has cores 0 ... {len(description.layers) - 1}")
+    return CoreShape(description, core, counters=True)
