@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from flipcore.errors import CheckError, ToolError
-from flipcore.rtl.icarus import run_bench
+from flipcore.rtl.simulators import run_bench
 
 needs_simulator = pytest.mark.skipif(
     shutil.which("iverilog") is None, reason="iverilog (Debian package `iverilog`) is missing"

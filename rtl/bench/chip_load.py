@@ -1,0 +1,128 @@
+"""Loads a chip after reset, and dumps parts of it, through its register bus (docs/RTL.md)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flipcore.chip import Chip
+from flipcore.rtl.bench import chip_bus
+from flipcore.rtl.bench.chip_bus import Bus, Pieces, address
+from flipcore.rtl.bench.chip_mismatch import Mismatch, first_differing_lane
+from flipcore.rtl.bench.chip_probe import Probe
+from flipcore.rtl.bench.chip_stores import ExpectedStores, Store
+from flipcore.rtl.flip_unit import FlipUnit
+from flipcore.sim.layout import ChipState
+
+# A core's weights and momentum go through the bus as a whole if they fill no more registers than this.
+# Of a larger core, so many do, and the rest is put into its memories past the bus.
+BUS_REGISTERS = 6000
+DUMPED_WORDS = 24  # of each memory of each core, read back through the bus at the end
+
+Registers = Iterator[tuple[int, int]]
+
+
+class Loader:
+    """Knows which registers hold what."""
+
+    def __init__(self, chip: Chip, expected: ExpectedStores, bus: Bus, probe: Probe) -> None:
+        """Load the state of the simulator that `expected` looks at."""
+        self._chip = chip
+        self._expected = expected
+        self._bus = bus
+        self._probe = probe
+
+    async def load(self, state: ChipState) -> None:
+        """Write all that a chip needs after reset."""
+        low, high = chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH
+        counter = state.sample_counter
+        await self._bus.write(
+            [
+                (address(chip_bus.CHIP, 0, low), counter & 0xFFFFFFFF),
+                (address(chip_bus.CHIP, 0, high), counter >> 32),
+            ]
+        )
+        for c in range(len(self._chip.layers)):
+            await self._bus.write(self._small_registers(state, c))
+            budget = BUS_REGISTERS // 2
+            for region, store, pieces in self._memories(c):
+                assert store.words is not None
+                words = min(len(store.words), budget // pieces.used)
+                await self._bus.write(_word_registers(region, _part(store, 0, words), pieces))
+                self._probe.write(_part(store, words, len(store.words)))
+
+    async def dump(self, rng: np.random.Generator) -> Mismatch | None:
+        """Read some words of each memory back and compare them."""
+        for c in range(len(self._chip.layers)):
+            for region, store, pieces in self._memories(c):
+                assert store.words is not None
+                number = min(DUMPED_WORDS, len(store.words))
+                for word in rng.choice(len(store.words), number, replace=False).tolist():
+                    found = await self._read_word(region, c, word, pieces)
+                    if found != store.values[word]:
+                        return _differing(region, store, word, found, pieces)
+        return None
+
+    async def dump_one(self, rng: np.random.Generator) -> Mismatch | None:
+        """Read back one weight word of one core and compare it with the simulator's of the time it comes."""
+        c = int(rng.integers(len(self._chip.layers)))
+        core = self._chip.layers[c]
+        row, word = int(rng.integers(core.axons)), int(rng.integers(core.words))
+        pieces = Pieces.of(core.lanes)
+        found = await self._read_word(chip_bus.WEIGHT, c, row * core.words + word, pieces)
+        weights, _ = self._expected.synapses(c, np.array([row]))
+        if found != weights.values[word]:
+            return _differing(chip_bus.WEIGHT, weights, word, found, pieces)
+        return None
+
+    async def _read_word(self, region: int, c: int, word: int, pieces: Pieces) -> int:
+        first = address(region, c, word * pieces.pitch)
+        return pieces.join(await self._bus.read(range(first, first + pieces.used)))
+
+    def _memories(self, c: int) -> list[tuple[int, Store, Pieces]]:
+        core = self._chip.layers[c]
+        weights, momentum = self._expected.synapses(c, np.arange(core.axons))
+        return [
+            (chip_bus.WEIGHT, weights, Pieces.of(core.lanes)),
+            (chip_bus.MOMENTUM, momentum, Pieces.of(core.lanes * core.momentum_bits)),
+        ]
+
+    def _small_registers(self, state: ChipState, c: int) -> Registers:
+        core = self._chip.layers[c]
+        for lane in range(FlipUnit.of(core).generators):
+            yield address(chip_bus.GENERATOR, c, lane), int(state.generators[c, lane])
+        if core.rule == "tbso":
+            for step, value in enumerate(state.second_moment[c].tolist()):
+                yield address(chip_bus.SECOND_MOMENT, c, step), value
+
+
+def _part(store: Store, start: int, stop: int) -> Store:
+    assert store.words is not None
+    return Store(
+        store.path, store.core, store.words[start:stop], store.values[start:stop],
+        lane_bits=store.lane_bits,
+    )  # fmt: skip
+
+
+def _word_registers(region: int, store: Store, pieces: Pieces) -> Registers:
+    assert store.words is not None
+    for word, value in zip(store.words, store.values, strict=True):
+        for piece, part in enumerate(pieces.split(value)):
+            yield address(region, store.core, word * pieces.pitch + piece), part
+
+
+def _differing(region: int, store: Store, place: int, found: int, pieces: Pieces) -> Mismatch:
+    """What the bus read of a word, against what the simulator has."""
+    assert store.words is not None
+    width = 32 * pieces.used
+    name = {chip_bus.WEIGHT: "weight", chip_bus.MOMENTUM: "momentum"}[region]
+    expected = store.values[place]
+    bits = "x" * width if found == chip_bus.UNKNOWN else f"{found:0{width}b}"
+    return Mismatch(
+        kind="bits",
+        signal=f"bus_rdata_o ({name})",
+        expected=f"{expected:0{width}b}",
+        found=bits,
+        core=store.core,
+        word=store.words[place],
+        lane=first_differing_lane(bits, expected, (1 << width) - 1, store.lane_bits),
+    )

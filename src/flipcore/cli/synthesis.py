@@ -1,0 +1,127 @@
+"""`flipcore rtl synth`."""
+
+import json as json_format
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flipcore.chip import load_chip
+from flipcore.errors import CheckError, InputError, ToolError
+
+try:
+    from flipcore.rtl import generate
+    from flipcore.rtl.synth import Ice40Result, LibraryResult, Memory, Options, synthesize
+except ModuleNotFoundError as error:
+    raise ToolError(f"{error.name} is missing: install flipcore[rtl]") from None
+
+
+def synth(
+    chip: str,
+    changes: tuple[str, ...],
+    target: str,
+    top: str | None,
+    core: int,
+    options: Options,
+    *,
+    as_json: bool,
+) -> None:
+    """Synthesise a module of a chip; exit code 1 if it holds latches."""
+    description = load_chip(chip, changes)
+    if core >= len(description.layers):
+        raise InputError(f"--core {core}: {chip} has cores 0 ... {len(description.layers) - 1}")
+    files = generate.flip_unit_files(description.layers[core])
+    module = top or "flip_unit"
+    result = synthesize(files, module, target, options)
+    document = {"chip": chip, "top": module, "target": target, **asdict(result)}
+    if as_json:
+        print(json_format.dumps(document))
+    else:
+        _show(f"{module} of {chip}", result)
+    if result.latches:
+        raise CheckError(f"{module}: {result.latches} latches: a register is not set on every path")
+
+
+def _show(title: str, result: LibraryResult | Ice40Result) -> None:
+    console = Console()
+    if isinstance(result, LibraryResult):
+        corner = f"{result.voltage:g} V, {result.temperature:g} C"
+        console.print(_rows(f"{title} in {result.library} ({corner})", _library_rows(result)))
+        kinds = Table("cells", "number", "um2", title="Cells by kind")
+        for column in kinds.columns[1:]:
+            column.justify = "right"
+        for kind, figures in result.cells_by_kind.items():
+            kinds.add_row(kind, f"{figures['cells']:,.0f}", f"{figures['area_um2']:,.0f}")
+        console.print(kinds)
+    else:
+        console.print(_rows(title, _ice40_rows(result)))
+    if result.memories:
+        console.print(_memory_table(result.memories))
+    for assumption in result.assumptions:
+        console.print(f"- {assumption}", highlight=False, soft_wrap=True)
+
+
+def _rows(title: str, rows: Mapping[str, str]) -> Table:
+    table = Table(title=title, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _library_rows(result: LibraryResult) -> dict[str, str]:
+    period = f"{result.period_ns:g} ns {'met' if result.meets_period else 'NOT met'}"
+    return {
+        "area": f"{result.area_um2:,.0f} um2",
+        "cells": f"{result.cells:,}",
+        "flip-flops": f"{result.flip_flops:,}",
+        "latches": str(result.latches),
+        "memory bits (black boxes)": f"{result.memory_bits:,}",
+        "critical path": f"{result.critical_path_ns:.2f} ns ({result.fmax_mhz:.0f} MHz)",
+        "from": result.path_start,
+        "to": result.path_end,
+        "mapping": f"{result.mapping}, {period}",
+        "tools": "\n".join(result.tools),
+        "time": f"{result.seconds:.1f} s",
+    }
+
+
+def _ice40_rows(result: Ice40Result) -> dict[str, str]:
+    available = result.available
+    cells = "-" if result.logic_cells is None else f"{result.logic_cells:,}"
+    if result.harness_cells:
+        cells += f", some {result.harness_cells:,} of them shift registers at the ports"
+    return {
+        "LUT4": f"{result.luts:,} of {available['luts']:,}",
+        "carry cells": f"{result.carries:,}",
+        "flip-flops": f"{result.flip_flops:,}",
+        "latches": str(result.latches),
+        "block RAMs": f"{result.block_rams} of {available['block_rams']}",
+        "large RAMs": f"{result.large_rams} of {available['large_rams']}",
+        "memory bits": f"{result.memory_bits:,}",
+        "logic cells placed": cells,
+        "fits": "yes" if result.fits else "NO",
+        "fmax": "-" if result.fmax_mhz is None else f"{result.fmax_mhz:.1f} MHz",
+        "from": result.path_start,
+        "to": result.path_end,
+        "tools": "\n".join(result.tools),
+        "time": f"{result.seconds:.1f} s (placement seed {result.seed})",
+    }
+
+
+def _memory_table(memories: list[Memory]) -> Table:
+    table = Table("memory", "words", "bits", "number", "bits in all", title="Memories")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for memory in memories:
+        total = memory.words * memory.bits * memory.count
+        table.add_row(
+            memory.kind, f"{memory.words:,}", str(memory.bits), str(memory.count), f"{total:,}"
+        )
+    return table
+
+
+__all__ = ["Options", "Path", "synth"]
