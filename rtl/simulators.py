@@ -202,7 +202,7 @@ def _find_verilator() -> _Tool:
         oldest = f"{OLDEST_VERILATOR[0]}.{OLDEST_VERILATOR[1]:03d}"
         raise ToolError(f"verilator: cocotb needs {oldest} or newer, not `{version}` ({_WHEEL})")
     # Warnings are the lint's subject; here only what it computes counts.
-    return _Tool("verilator", version, ("-Wno-fatal", "-O3", "-CFLAGS", "-O2"), environment)
+    return _Tool("verilator", version, ("-Wno-fatal", "-O3", "-CFLAGS", "-O2", "--output-split", "0"), environment)
 
 
 @contextlib.contextmanager
