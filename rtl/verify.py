@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from flipcore.rtl.flip_unit import FlipUnit
-from flipcore.rtl.simulators import run_bench
+from flipcore.rtl.simulators import Options, run_bench
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +30,28 @@ class FlipUnitCheck:
 
 
 def verify_flip_unit(
-    unit: FlipUnit, files: Mapping[str, str], *, words: int, seed: int
+    unit: FlipUnit,
+    files: Mapping[str, str],
+    *,
+    words: int,
+    seed: int,
+    options: Options | None = None,
 ) -> FlipUnitCheck:
-    """Run generated files of a core's flip unit against `flipcore.numerics` in Icarus.
+    """Run generated files of a core's flip unit against `flipcore.numerics`.
 
     Args:
         unit: The flip unit that the files were generated for.
         files: File name to text, as `flip_unit_files` returns them.
         words: Words compared under stalls; two short tests of time and reset compare some more.
         seed: Of all random choices of the bench.
+        options: Icarus by default.
 
     Raises:
-        ToolError: Icarus or cocotb is missing.
+        ToolError: The simulator or cocotb is missing.
         CheckError: The files do not compile, break the stream rules, lose words or miss the latency.
     """
     task = {"unit": asdict(unit), "words": words, "seed": seed}
-    run = run_bench(files, "flip_unit", "flipcore.rtl.bench.bench_flip_unit", task)
+    run = run_bench(files, "flip_unit", "flipcore.rtl.bench.bench_flip_unit", task, options)
     counts: Counter[str] = Counter()
     coverage: Counter[str] = Counter()
     for document in run.documents.values():

@@ -15,7 +15,7 @@ from flipcore.sim.layout import ChipState
 
 # A core's weights and momentum go through the bus as a whole if they fill no more registers than this.
 # Of a larger core, so many do, and the rest is put into its memories past the bus.
-BUS_REGISTERS = 6000
+BUS_REGISTERS = 800
 DUMPED_WORDS = 24  # of each memory of each core, read back through the bus at the end
 
 Registers = Iterator[tuple[int, int]]

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -155,19 +155,70 @@ def generate(
     command.generate(chip, tuple(changes or ()), core, out)
 
 
-@rtl_app.command(epilog="Example: `flipcore rtl verify digits --vectors 2000 --json`")
+@rtl_app.command(
+    epilog="Examples: `flipcore rtl verify digits` · `flipcore rtl verify mnist --samples 2 --simulator verilator` · "
+    "`flipcore rtl verify --random-chips 30 --samples 7 --vectors 0 --json`"
+)
 def verify(
+    context: typer.Context,
     chip: ChipArgument = "digits",
-    core: Annotated[int, typer.Option(min=0, help="Core (layer) whose flip unit is verified.")] = 0,
     changes: SetOption = None,
-    vectors: Annotated[int, typer.Option(min=1, help="Random words to compare.")] = 2000,
+    random_chips: Annotated[int, typer.Option(min=0, metavar="N", help="Verify N random chip descriptions in place of CHIP.")] = 0,
+    dataset: Annotated[str | None, typer.Option(help="Where samples come from, as in `simulate`, or `random`: random events; the preset's own data set by default.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Samples that each chip learns in lock-step with the simulator.")] = 3,
+    vectors: Annotated[int, typer.Option(min=0, help="Random words for the flip unit of each core.")] = 2000,
+    simulator: Annotated[Literal["icarus", "verilator"], typer.Option(help="Verilator is faster once it has compiled, in a minute.")] = "icarus",
     seed: SeedOption = 0,
+    keep: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the waves (VCD) of a difference.")] = Path("build/verify"),
     json: JsonOption = False,
-) -> None:
-    """Compare a core's generated flip unit with the reference, bit for bit, in Icarus (cocotb)."""
-    from flipcore.cli import verilog as command
+) -> None:  # fmt: skip
+    """Run a chip's Verilog in lock-step with the simulator: every bit and cycle; exit code 1 at the first difference."""
+    from flipcore.cli import verification as command
 
-    command.verify(chip, tuple(changes or ()), core, vectors, seed, as_json=json)
+    if random_chips:
+        _refuse_beside(context, "--random-chips", "chip", "changes", "dataset")
+    command.verify(
+        command.Request(
+            chip=chip,
+            changes=tuple(changes or ()),
+            random_chips=random_chips,
+            dataset=dataset,
+            simulator=simulator,
+            vectors=vectors,
+            samples=samples,
+            seed=seed,
+            keep=keep,
+        ),
+        as_json=json,
+    )
+
+
+@rtl_app.command(
+    epilog="Examples: `flipcore rtl synth digits --target ice40-hx8k` · "
+    "`flipcore rtl synth digits --top flip_unit --core 1 --target liberty:typical.lib --json`"
+)
+def synth(
+    chip: ChipArgument = "digits",
+    target: Annotated[str, typer.Option(help="liberty:FILE (plain or gzipped), ice40-hx8k or ice40-up5k.")] = "ice40-hx8k",
+    top: Annotated[str, typer.Option(metavar="MODULE", help="flip_chip, flip_unit or any other module that is generated.")] = "flip_unit",
+    core: Annotated[int, typer.Option(min=0, help="Core (layer) of a flip unit and its modules.")] = 0,
+    changes: SetOption = None,
+    counters: Annotated[bool, typer.Option("--counters/--no-counters", help="With the performance counters.")] = True,
+    period: Annotated[float, typer.Option(metavar="NS", min=0.01, help="Clock period wanted in a cell library.")] = 5.0,
+    memory_access: Annotated[float, typer.Option(metavar="NS", min=0.0, help="Clock to data of memories in a cell library.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the placement on an FPGA.")] = 1,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep netlists, reports and logs here.")] = None,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Synthesise a module with yosys: cells, area and critical path, or LUTs, memories and speed on iCE40."""
+    from flipcore.cli import synthesis as command
+
+    options = command.Options(
+        period_ns=period, memory_access_ns=memory_access, seed=seed, keep=keep
+    )
+    command.synth(
+        chip, tuple(changes or ()), target, top, core, options, counters=counters, as_json=json
+    )
 
 
 def _refuse_beside(context: typer.Context, option: str, *others: str) -> None:
