@@ -243,7 +243,13 @@ class CoreShape:
             ("BelowErrorBits", below.error_bits, "signed error of the neurons below"),
             (
                 "BackwardBits",
-                max(signed_bits(sum_magnitude), core.error_bits + self.adder_depth + 1),
+                # Wide enough for what is added to round it and for the error that it becomes, too.
+                max(
+                    signed_bits(sum_magnitude),
+                    core.error_bits + self.adder_depth + 1,
+                    core.error_shift + 1,
+                    below.error_bits,
+                ),
                 "signed backward sum, S",
             ),
             ("ErrorSquareBits", max(error_squares, 2 * core.error_bits + 1), "sum of delta^2"),

@@ -151,7 +151,7 @@ def _core_document(rng: np.random.Generator, decks: Decks, *, axons: int, steps:
         "trace_bits": trace_bits,
         "trace_unit": int(rng.integers(1, 1 << trace_bits)),
         "error_bits": int(rng.integers(4, 13)),
-        "error_shift": int(rng.integers(0, 3)),
+        "error_shift": int(rng.integers(0, 3) if rng.random() < 0.8 else rng.integers(0, 16)),
         "momentum_bits": momentum_bits,
         "flip_threshold": flip_threshold,
         "gradient_shift": int(

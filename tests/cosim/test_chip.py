@@ -1,0 +1,167 @@
+"""The generated chip learns in lock-step with the simulator, and the bench sees it when it does not."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flipcore.chip import Chip, load_chip, parse_chip
+from flipcore.rtl.generate import chip_files
+
+pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
+
+from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
+from flipcore.rtl.bench.random_chips import random_chips
+from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
+
+pytestmark = [
+    pytest.mark.cosim,
+    pytest.mark.skipif(
+        shutil.which("iverilog") is None, reason="iverilog (Debian package `iverilog`) is missing"
+    ),
+]
+
+RANDOM_SEED = 2026
+RANDOM_CHIPS = random_chips(12, RANDOM_SEED)
+SMALLEST = sorted(
+    RANDOM_CHIPS, key=lambda chip: sum(core.axons * core.words * core.lanes for core in chip.layers)
+)[:6]
+NEVER_LOST = {  # situations that no run may miss
+    "training_samples", "steps_with_error", "words_updated", "flips_to_one", "flips_to_zero",
+    "spikes", "merged_events", "event_pauses", "prediction_waits",
+}  # fmt: skip
+
+
+def small_chip() -> Chip:
+    """Two cores with padded lanes in which a few samples flip weights, clip momenta and draw numbers."""
+    document = {
+        "name": "small",
+        "inputs": 20,
+        "steps": 3,
+        "core": {
+            "lanes": 4,
+            "momentum_bits": 6,
+            "gradient_shift": 5,
+            "potential_bits": 5,
+            "threshold": 3,
+            "window": 6,
+        },
+        "layers": [{"neurons": 18}, {"neurons": 5}],
+        "error": {"kind": "hinge", "margin": 12},
+    }
+    return parse_chip(document, "small")
+
+
+def run(
+    chip: Chip, files: dict[str, str], number: int, seed: int, keep: Path | None = None
+) -> ChipCheck:
+    """Run random samples."""
+    samples, state = random_samples(chip, number, seed)
+    task = ChipTask(chip=chip, files=files, state=state, samples=samples, seed=seed)
+    check = verify_chip(task, keep=keep)
+    print(f"{chip.name}, seed {seed}: {check}")
+    return check
+
+
+def test_real_digits_are_learnt_in_lock_step() -> None:
+    chip = load_chip("digits")
+    samples, state = data_samples(chip, "digits", 2, seed=3, warm_up=50)
+    task = ChipTask(chip=chip, files=chip_files(chip), state=state, samples=samples, seed=3)
+    check = verify_chip(task)
+    assert check.mismatch == ""
+    assert check.samples == 2
+    assert check.coverage["flips_to_one"] + check.coverage["flips_to_zero"] > 0
+
+
+def test_a_small_chip_is_covered() -> None:
+    chip = small_chip()
+    check = run(chip, chip_files(chip), 12, seed=5)
+    assert check.mismatch == ""
+    assert check.samples == 12
+    assert {name for name in NEVER_LOST if not check.coverage[name]} == set()
+    assert not [pair for pair, times in check.transitions.items() if not times]
+    assert check.coverage["resets_in_flight"] > 0
+
+
+def test_a_chip_without_counters_is_verified_as_well() -> None:
+    chip = small_chip()
+    samples, state = random_samples(chip, 2, seed=1)
+    files = chip_files(chip, counters=False)
+    task = ChipTask(
+        chip=chip, files=files, state=state, samples=samples, seed=1, has_counters=False
+    )
+    check = verify_chip(task)
+    assert check.mismatch == ""
+    assert check.counters == 0
+
+
+@pytest.mark.parametrize("chip", SMALLEST, ids=lambda chip: chip.name)
+def test_random_chips_learn_in_lock_step(chip: Chip) -> None:
+    check = run(chip, chip_files(chip), 4, seed=RANDOM_SEED)
+    assert check.mismatch == ""
+    assert check.samples == 4
+
+
+# What stands in the text, what is put there in its place, and where the bench must see it first.
+FAULTS = {
+    "flips_at_the_threshold": (
+        "(aligned > FlipThreshold)",
+        "(aligned >= FlipThreshold)",
+        r"u_(weight|momentum)\.memory",
+    ),
+    "keeps_the_momentum": (
+        "flipped_o[l] ? {MomentumBits{1'b0}} : moved",
+        "moved",
+        r"u_momentum\.memory",
+    ),
+    "sums_back_over_changed_weights": (
+        ".word_weight_i(weight_read_data)",
+        ".word_weight_i(flip_weight)",
+        r"u_core_0\.u_error",
+    ),
+    "skips_a_draw": (
+        "taken & (|word_trace_i)",
+        "taken & (|word_trace_i) & ~(&word_trace_i[2:0])",
+        r"u_(weight|momentum)\.memory|state_q",
+    ),
+    "drops_an_event": (
+        "event_valid_i & ~known",
+        "event_valid_i & ~known & (event_axon_i != 7)",
+        r"u_event_input\.event_map_q|u_event_list\.memory|phase_run_o",
+    ),
+    "clips_a_potential_one_too_low": (
+        "clipped_high ? Top",
+        "clipped_high ? Top - 1",
+        r"u_potential\.memory",
+    ),
+    "takes_a_cycle_more": (
+        "localparam Depth = 2 + 1;",
+        "localparam Depth = 2 + 2;",
+        "phase_run_o, cycles",
+    ),
+    "does_not_count_a_write": (
+        "{7'd0, flip_weight_write},  // weight_writes",
+        "8'd0,  // weight_writes",
+        "counter weight_writes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_caught_and_named(name: str, tmp_path: Path) -> None:
+    chip = small_chip()
+    sound, faulty, where = FAULTS[name]
+    files = chip_files(chip)
+    places = [file for file, text in files.items() if sound in text]
+    assert places, "the text of the templates changed: plant the fault anew"
+    for file in places:
+        files[file] = files[file].replace(sound, faulty)
+    keep = tmp_path / "keep" if name == "keeps_the_momentum" else None
+    check = run(chip, files, 8, seed=11, keep=keep)
+    assert re.search(where, check.mismatch)
+    assert re.search(r"\(sample \d+, .*phase .+, cycle \d+\)", check.mismatch)
+    assert check.bit_mismatches + check.cycle_mismatches > 0
+    if keep:
+        assert Path(check.vcd).parent == keep
+        assert "$enddefinitions" in Path(check.vcd).read_text()
