@@ -15,11 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
 from flipcore.errors import CheckError, ToolError
 from flipcore.rtl.generate import write_files
+
+if TYPE_CHECKING:
+    from cocotb_tools.runner import Runner
 
 Simulator = Literal["icarus", "verilator"]
 Progress = Callable[[str], None] | None
@@ -99,10 +102,7 @@ def run_bench(
     """
     options = options or Options()
     tool = _find_tool(options.simulator)
-    try:
-        from cocotb_tools.runner import get_runner
-    except ImportError:
-        raise ToolError("cocotb: not installed: the benches need it (pip install cocotb)") from None
+    runner = _make_runner(options, tool)
     with tempfile.TemporaryDirectory(prefix="flipcore-bench-") as name:
         folder = Path(name)
         sources = write_files(files, folder)
@@ -117,8 +117,6 @@ def run_bench(
             build_args += ["-s", _DUMP_MODULE]
         log, results = folder / "log.txt", folder / "results.xml"
         with _environment(tool.environment):
-            runner = get_runner(options.simulator)
-            runner.log.setLevel(logging.CRITICAL)  # what goes wrong is raised, not printed
             start = time.monotonic()
             try:
                 runner.build(
@@ -202,7 +200,33 @@ def _find_verilator() -> _Tool:
         oldest = f"{OLDEST_VERILATOR[0]}.{OLDEST_VERILATOR[1]:03d}"
         raise ToolError(f"verilator: cocotb needs {oldest} or newer, not `{version}` ({_WHEEL})")
     # Warnings are the lint's subject; here only what it computes counts.
-    return _Tool("verilator", version, ("-Wno-fatal", "-O3", "-CFLAGS", "-O2", "--output-split", "0"), environment)
+    return _Tool(
+        "verilator",
+        version,
+        ("-Wno-fatal", "-O3", "-CFLAGS", "-O2", "--output-split", "0"),
+        environment,
+    )
+
+
+def _make_runner(options: Options, tool: _Tool) -> "Runner":
+    """Cocotb's runner of the simulator, silent: what goes wrong is raised, not printed."""
+    try:
+        from cocotb_tools.runner import Icarus, get_runner
+    except ImportError:
+        raise ToolError("cocotb: not installed: the benches need it (pip install cocotb)") from None
+
+    class VcdIcarus(Icarus):
+        """Icarus that writes the waves that the Verilog asks for; cocotb would suppress them or write FST."""
+
+        def _test_command(self) -> list[list[str]]:
+            return [
+                [word for word in command if word != "-none"] for command in super()._test_command()
+            ]
+
+    with _environment(tool.environment):
+        runner = VcdIcarus() if options.dump else get_runner(options.simulator)
+    runner.log.setLevel(logging.CRITICAL)
+    return runner
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ class Mismatch:
     """The first difference of a run.
 
     Attributes:
-        kind: `bits` or `cycles`.
+        kind: `bits`, `cycles`, or `counts` of a register that is a number.
         signal: hierarchical name below the top module, or what was counted.
         expected: by the simulator.
         found: in the Verilog; x and z are unknown bits.
@@ -37,9 +37,9 @@ class Mismatch:
 
     @property
     def differing_bits(self) -> int:
-        """Bits that differ; an unknown bit always does."""
+        """Bits that differ, 1 in a number; an unknown bit always does."""
         if self.kind != "bits":
-            return 0
+            return int(self.kind == "counts")
         return sum(a != b for a, b in zip(self.expected, self.found, strict=True))
 
     def text(self) -> str:

@@ -43,7 +43,7 @@ def small_chip() -> Chip:
             "lanes": 4,
             "momentum_bits": 6,
             "gradient_shift": 5,
-            "potential_bits": 5,
+            "potential_bits": 4,
             "threshold": 3,
             "window": 6,
         },
@@ -122,7 +122,7 @@ FAULTS = {
     ),
     "skips_a_draw": (
         "taken & (|word_trace_i)",
-        "taken & (|word_trace_i) & ~(&word_trace_i[2:0])",
+        "taken & (|word_trace_i) & (word_trace_i != 12)",
         r"u_(weight|momentum)\.memory|state_q",
     ),
     "drops_an_event": (
