@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint study iverilog clean
+.PHONY: help demo test lint verify study iverilog clean
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -19,6 +19,12 @@ lint: $(VENV)/dev.stamp ## style, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The digits' flip units alone make some 10 million lane updates, lanes whose rounded gradient is not 0.
+verify: $(VENV)/dev.stamp iverilog ## the Verilog against the simulator, in full (an hour or two; MNIST in FLIPCORE_DATA)
+	$(BIN)/flipcore rtl verify digits --vectors 1000000 --samples 20
+	$(BIN)/flipcore rtl verify mnist --vectors 2000 --samples 2
+	$(BIN)/flipcore rtl verify --random-chips 30 --vectors 200 --samples 7
 
 study: $(VENV)/core.stamp ## the tables of docs/STUDIES.md, measured anew (hours)
 	$(BIN)/python -m benchmarks.studies

@@ -131,7 +131,8 @@ def _sprinkle(chip: Chip, transfers: list[Transfer], rng: np.random.Generator) -
     sprinkled = list(transfers)
     for _ in range(int(rng.poisson(_SPRINKLES))):
         # Nothing follows the last mark: it would belong to the next sample.
-        place = int(rng.integers(len(sprinkled)))
+        # Some go first, where a label is still in place.
+        place = int(rng.integers(len(sprinkled))) if rng.random() < 0.7 else 0
         sprinkled.insert(place, candidates[rng.integers(len(candidates))])
     assert sprinkled[-1][0] == STEP_END
     return sprinkled

@@ -1,7 +1,7 @@
 """The state that a chip keeps between samples, as a file between the one who starts a bench and the bench."""
 
 import io
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 
@@ -25,13 +25,3 @@ def unpack_state(content: bytes) -> ChipState:
         arrays = {name: stored[name] for name in stored.files}
     counter = int(arrays.pop("sample_counter"))
     return ChipState(**arrays, sample_counter=counter)
-
-
-def copy_state(state: ChipState) -> ChipState:
-    """An independent copy."""
-    arrays = {
-        one.name: getattr(state, one.name).copy()
-        for one in fields(state)
-        if one.name != "sample_counter"
-    }
-    return replace(state, **arrays)
