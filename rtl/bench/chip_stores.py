@@ -55,6 +55,8 @@ def signed_bits(magnitude: int) -> int:
 def pack_neurons(core: Core, values: npt.NDArray[Any], width: int) -> list[int]:
     """Pack rows of neurons, [rows, neurons], into words of P lanes, padded lanes 0 (S2); row after row."""
     rows = len(values)
+    if not rows:
+        return []
     padded = np.zeros((rows, core.words * core.lanes), np.int64)
     padded[:, : core.neurons] = values
     return flip_words.pack(padded.reshape(rows * core.words, core.lanes), width)

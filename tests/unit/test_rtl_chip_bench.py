@@ -86,6 +86,7 @@ def test_a_sample_survives_json_and_needs_all_its_steps() -> None:
 def test_padded_lanes_are_0_in_words_and_left_out_of_masks() -> None:
     core = make_chip().layers[0]  # 5 neurons in 2 words of 4 lanes
     assert pack_neurons(core, np.array([[1, 2, 3, -1, 2]]), 3) == [0b111_011_010_001, 0b010]
+    assert pack_neurons(core, np.zeros((0, 5), np.int64), 3) == []
     assert lane_masks(4, 5, 3) == [0xFFF, 0b111]
     assert lane_masks(4, 8, 1) == [0xF, 0xF]
 
