@@ -130,9 +130,9 @@ FAULTS = {
         "event_valid_i & ~known & (event_axon_i != 7)",
         r"u_event_input\.event_map_q|u_event_list\.memory|phase_run_o",
     ),
-    "clips_a_potential_one_too_low": (
+    "clips_a_potential_too_low": (
         "clipped_high ? Top",
-        "clipped_high ? Top - 1",
+        "clipped_high ? Top - 3",
         r"u_potential\.memory",
     ),
     "takes_a_cycle_more": (
