@@ -69,6 +69,17 @@ def test_schema_is_json(tmp_path: Path) -> None:
     assert set(yaml.safe_load(preset_text("digits"))) <= set(schema["properties"])
 
 
+@pytest.mark.parametrize("words", [[], ["--no-counters"]], ids=" ".join)
+def test_generated_files_are_listed(words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("jinja2", reason="jinja2 is not installed: no Verilog")
+    done = flipcore("rtl", "generate", "digits", "--out", "chip", *words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    listed = done.stdout.splitlines()
+    assert listed == sorted(f"chip/{path.name}" for path in (tmp_path / "chip").iterdir())
+    assert "chip/flip_chip.v" in listed
+    assert ("chip/event_counters.v" in listed) == (not words)
+
+
 def test_version_of_the_package_is_that_of_its_metadata(tmp_path: Path) -> None:
     program = "import flipcore, importlib.metadata as m; assert flipcore.__version__ == m.version('flipcore')"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
@@ -151,7 +162,8 @@ REFUSED = [
         "simulate --resume run",
         "run/checkpoint.npz: damaged or not a checkpoint: not an .npz archive",
     ),
-    ("rtl generate digits --core 7", "--core 7: digits has cores 0 ... 1"),
+    ("rtl generate digit", "digit: no such preset, did you mean `digits`?"),
+    ("rtl generate digits --out broken.npz", "broken.npz: cannot be written: File exists"),
 ]  # fmt: skip
 # The same program again and again in one process, which spares the tests a second of imports each.
 AGAIN = """

@@ -142,17 +142,20 @@ def presets(
     command.show(name, schema=schema, as_json=json)
 
 
-@rtl_app.command(epilog="Example: `flipcore rtl generate digits --core 0 --out build/digits`")
+@rtl_app.command(
+    epilog="Examples: `flipcore rtl generate digits --out build/digits` · "
+    "`flipcore rtl generate my_chip.yaml --set core.lanes=32 --no-counters`"
+)
 def generate(
     chip: ChipArgument = "digits",
-    core: Annotated[int, typer.Option(min=0, help="Core (layer) whose flip unit is written.")] = 0,
     changes: SetOption = None,
+    counters: Annotated[bool, typer.Option("--counters/--no-counters", help="With performance counters on the register bus (SPEC T12), or without.")] = True,
     out: Annotated[Path, typer.Option(help="Folder of the Verilog files.")] = Path("build/rtl"),
-) -> None:
-    """Write the Verilog of a core's flip unit (SPEC N9-N12)."""
+) -> None:  # fmt: skip
+    """Write the Verilog of a whole chip, `flip_chip` at the top, and list its files."""
     from flipcore.cli import verilog as command
 
-    command.generate(chip, tuple(changes or ()), core, out)
+    command.generate(chip, tuple(changes or ()), out, counters=counters)
 
 
 @rtl_app.command(
