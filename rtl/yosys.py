@@ -78,6 +78,7 @@ def read_design(folder: Path, sources: Sequence[str], top: str) -> Design:
         InputError: There is no such module.
     """
     script = [_read(sources), f"hierarchy -check -top {top}", "proc", "write_json design.json"]
+    script += ["flatten", "check -assert"]
     if not any(source == f"{top}.v" for source in sources):
         modules = ", ".join(source.removesuffix(".v") for source in sources)
         raise InputError(f"--top {top}: no such module; there are {modules}")
@@ -144,7 +145,6 @@ def map_to_library(
         f"hierarchy -check -top {design.top}",
         *_black_boxes(design),
         f"synth -top {design.top} -flatten",
-        "check -assert",
         f"dfflibmap -liberty {LIBRARY_FILE}",
         "opt",
         f"abc -liberty {LIBRARY_FILE} -constr {_CONSTRAINTS_FILE} -D {period_ns * 1000:.0f}"
@@ -181,7 +181,6 @@ def map_to_ice40(
         f"hierarchy -check -top {design.top}",
         *(_black_boxes(design) if black_boxes else []),
         f"synth_ice40 -top {design.top} -device {device}{' -spram' if spram else ''}",
-        "check -assert",
         "write_json netlist.json",
     ]
     _run(folder, script, "yosys_ice40.log")
@@ -238,7 +237,5 @@ def _netlist(path: Path, design: Design, library: Mapping[str, Cell]) -> Netlist
         for pin in library[cell["type"]].outputs
         if cell["connections"].get(pin, [None])[0] in names
     }
-    cells = Counter(
-        cell["type"] for cell in module["cells"].values() if cell["type"] not in macros
-    )
+    cells = Counter(cell["type"] for cell in module["cells"].values() if cell["type"] not in macros)
     return Netlist(cells=dict(sorted(cells.items())), registers=registers)

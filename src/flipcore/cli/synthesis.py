@@ -3,7 +3,6 @@
 import json as json_format
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +11,8 @@ from flipcore.chip import load_chip
 from flipcore.errors import CheckError, InputError, ToolError
 
 try:
-    from flipcore.rtl import generate
+    from flipcore.rtl.core_shape import CoreShape
+    from flipcore.rtl.generate import chip_files, flip_unit_files
     from flipcore.rtl.synth import Ice40Result, LibraryResult, Memory, Options, synthesize
 except ModuleNotFoundError as error:
     raise ToolError(f"{error.name} is missing: install flipcore[rtl]") from None
@@ -22,26 +22,28 @@ def synth(
     chip: str,
     changes: tuple[str, ...],
     target: str,
-    top: str | None,
+    top: str,
     core: int,
     options: Options,
     *,
+    counters: bool,
     as_json: bool,
 ) -> None:
     """Synthesise a module of a chip; exit code 1 if it holds latches."""
     description = load_chip(chip, changes)
     if core >= len(description.layers):
         raise InputError(f"--core {core}: {chip} has cores 0 ... {len(description.layers) - 1}")
-    files = generate.flip_unit_files(description.layers[core])
-    module = top or "flip_unit"
-    result = synthesize(files, module, target, options)
-    document = {"chip": chip, "top": module, "target": target, **asdict(result)}
+    files = flip_unit_files(CoreShape(description, core, counters))
+    if f"{top}.v" not in files:
+        files = chip_files(description, counters=counters)
+    result = synthesize(files, top, target, options)
+    document = {"chip": chip, "core": core, "top": top, "target": target, **asdict(result)}
     if as_json:
         print(json_format.dumps(document))
     else:
-        _show(f"{module} of {chip}", result)
+        _show(f"{top} of {chip}", result)
     if result.latches:
-        raise CheckError(f"{module}: {result.latches} latches: a register is not set on every path")
+        raise CheckError(f"{top}: {result.latches} latches: a register is not set on every path")
 
 
 def _show(title: str, result: LibraryResult | Ice40Result) -> None:
@@ -122,6 +124,3 @@ def _memory_table(memories: list[Memory]) -> Table:
             memory.kind, f"{memory.words:,}", str(memory.bits), str(memory.count), f"{total:,}"
         )
     return table
-
-
-__all__ = ["Options", "Path", "synth"]
