@@ -180,6 +180,10 @@ def macro_liberty(macros: list[Macro], time_ps: float, access_ns: float) -> str:
     access = access_ns * 1000.0 / time_ps
     lines = ["library (memories) {", "  delay_model : table_lookup;"]
     lines += [f'  time_unit : "{time_ps:g}ps";', "  capacitive_load_unit (1, pf);"]
+    for edge in ("rise", "fall"):
+        lines += [f"  {side}_threshold_pct_{edge} : 50;" for side in ("input", "output")]
+        lines += [f"  slew_lower_threshold_pct_{edge} : 20;"]
+        lines += [f"  slew_upper_threshold_pct_{edge} : 80;"]
     widths = sorted({width for macro in macros for _, width in macro.ports.values() if width > 1})
     for width in widths:
         lines += [

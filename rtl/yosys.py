@@ -194,7 +194,11 @@ def _read(sources: Sequence[str]) -> str:
 def _black_boxes(design: Design) -> list[str]:
     lines = []
     for macro, named in zip(design.macros, named_macros(design), strict=True):
-        lines += [f"rename {macro.module} {named.module}", f"blackbox {named.module}"]
+        # `?` is any character: a backslash would quote the next one.
+        instances = macro.module.replace("\\", "?")
+        lines.append(f"chtype -set {named.module} t:{instances}")
+        lines.append(f"rename {macro.module} {named.module}")
+        lines.append(f"blackbox {named.module}")
     return lines
 
 

@@ -124,3 +124,6 @@ def _memory_table(memories: list[Memory]) -> Table:
             memory.kind, f"{memory.words:,}", str(memory.bits), str(memory.count), f"{total:,}"
         )
     return table
+
+
+__all__ = ["Options", "synth"]
