@@ -30,10 +30,12 @@ PHASES = ("input", "forward", "readout", "trace", "error", "update output", "upd
 FORWARD_PHASES = 3  # the first ones are those of inference
 CHUNK = 256
 MOMENTUM_BYTES = 1  # of 8 bits
+OPERATE_TIMES = 400_000
 
 # The fewest operations that one lane, one bit or one neuron needs, on the narrowest lanes that hold the numbers (counted by hand from SPEC N3, N4, N9-N12).
-LEARN_OPS = 24  # g, noise, q, m, clip, flip test, reset, counts, with loads and the store; 16-bit lanes
-BACKWARD_OPS = 4  # of N8: bits to lanes, choose, add; 16-bit lanes
+LEARN_OPS = (
+    24  # g, noise, q, m, clip, flip test, reset, counts, with loads and the store; 16-bit lanes
+)
 ADD_OPS = 5  # a full adder for every two rows, carries included: 5 a row; 64-bit lanes
 FIRE_OPS = 14  # N3, N4 of a neuron; 16-bit lanes
 PLANE_OPS = 3  # of each bit of the sum of a neuron; 16-bit lanes
@@ -193,9 +195,8 @@ def machine_rates(rounds: int) -> dict[str, float]:
         values = np.ones(8192 // bits, kind)
         a, b = kind(12345), kind(2345)
         _operate(values, a, b, 1)
-        repeats = 400_000
-        seconds = _seconds(lambda v=values, a=a, b=b: _operate(v, a, b, repeats), rounds)  # type: ignore[misc]
-        rates[f"operations on lanes of {bits} bits"] = 8 * len(values) * repeats / seconds
+        seconds = _seconds(lambda v=values, a=a, b=b: _operate(v, a, b, OPERATE_TIMES), rounds)  # type: ignore[misc]
+        rates[f"operations on lanes of {bits} bits"] = 8 * len(values) * OPERATE_TIMES / seconds
     _draw(1, 1)
     rates["generator steps"] = 1_000_000 / _seconds(lambda: _draw(1, 1_000_000), rounds)
     return rates
@@ -208,8 +209,7 @@ def learning_limits(measured: Measured, rates: dict[str, float]) -> dict[str, fl
     weights = measured.total("weight_reads") + measured.total("weight_writes")
     moved = momentum * core.lanes * MOMENTUM_BYTES + weights * core.lanes / 8
     drawn = measured.total("words_drawn")
-    backward = float(measured.counts.cores[1]["words_visited"]) / measured.counts.samples if False else 0
-    operations = (drawn * LEARN_OPS + backward * BACKWARD_OPS) * core.lanes
+    operations = drawn * LEARN_OPS * core.lanes
     seconds = {
         "memory (weights and momentum, L2)": moved / rates["bytes from L2"],
         "update: lane operations": operations / rates["operations on lanes of 16 bits"],
@@ -256,7 +256,13 @@ def main() -> None:
         print(f"{name:38} {value / 1e9:8.2f} G/s")
     learning = measure_learning(arguments.skip, arguments.samples, arguments.rounds)
     _show("learning", learning, learning_limits(learning, rates))
-    for name in ("words_visited", "words_drawn", "words_updated", "momentum_updates", "weight_reads"):
+    for name in (
+        "words_visited",
+        "words_drawn",
+        "words_updated",
+        "momentum_updates",
+        "weight_reads",
+    ):
         print(f"  {name:36} {learning.total(name):8,.0f} a sample")
     inference = measure_inference(arguments.rounds)
     _show("inference", inference, inference_limits(inference, rates))
