@@ -106,8 +106,8 @@ def test_random_chips_learn_in_lock_step(chip: Chip) -> None:
 # What stands in the text, what is put there in its place, and where the bench must see it first.
 FAULTS = {
     "flips_at_the_threshold": (
-        "(aligned > FlipThreshold)",
-        "(aligned >= FlipThreshold)",
+        "assign lower = ~weight_i[l];",
+        "assign lower = 1'b1;",
         r"u_(weight|momentum)\.memory",
     ),
     "keeps_the_momentum": (

@@ -95,8 +95,8 @@ def test_every_bit_equals_the_reference(name: str) -> None:
 FAULTS = {
     "flips_at_the_threshold": (
         "momentum_flip.v",
-        "(aligned > FlipThreshold)",
-        "(aligned >= FlipThreshold)",
+        "assign lower = ~weight_i[l];",
+        "assign lower = 1'b1;",
     ),
     "keeps_the_momentum": (
         "momentum_flip.v",
