@@ -207,6 +207,7 @@ class CoreShape:
         below = self.chip.layers[self.c - 1] if self.has_below else core
         error = self.chip.error
         top = (1 << core.trace_bits) - 1
+        trace_decay_shift = 1 if core.trace_decay_shift == "none" else core.trace_decay_shift
         sum_magnitude = core.neurons << (core.error_bits - 1)
         total_bits = signed_bits(core.axons * self.chip.steps)
         error_squares = (core.neurons << (2 * core.error_bits - 2)).bit_length()
@@ -237,7 +238,7 @@ class CoreShape:
             ("Window", core.window, "Omega"),
             ("TraceBits", core.trace_bits, "unsigned trace, Tb"),
             ("TraceUnit", core.trace_unit, "U"),
-            ("TraceDecayShift", core.trace_decay_shift if self.trace_memory else 1, "k"),
+            ("TraceDecayShift", trace_decay_shift, "k"),
             ("ErrorBits", core.error_bits, "signed error, E"),
             ("ErrorShift", core.error_shift, "kappa"),
             ("BelowErrorBits", below.error_bits, "signed error of the neurons below"),

@@ -86,9 +86,7 @@ def place(folder: Path, device: Device, *, seed: int) -> Placement:
     """
     arguments = [*device.options, "--json", "netlist.json", "--report", "report.json"]
     arguments += ["--seed", str(seed), "--freq", str(_GOAL_MHZ), "--timing-allow-fail"]
-    status, printed = run_program(
-        "nextpnr-ice40", arguments, folder, "nextpnr.log", may_fail=True
-    )
+    status, printed = run_program("nextpnr-ice40", arguments, folder, "nextpnr.log", may_fail=True)
     if status:
         errors = [line for line in printed.splitlines() if line.startswith("ERROR")]
         full = ("Unable to place", "no BELs remaining", "failed to place", "Unable to find")

@@ -298,9 +298,7 @@ def _on_ice40(
     if fits and design.port_bits > device.pins:
         write_files({f"{HARNESS}.v": scan_harness(design)}, folder)
         around = read_design(folder, [*sources, f"{HARNESS}.v"], HARNESS)
-        whole = map_to_ice40(
-            folder, around, device=device.family, spram=spram, black_boxes=False
-        )
+        whole = map_to_ice40(folder, around, device=device.family, spram=spram, black_boxes=False)
         harness_cells = max(0, _ice40_cells(whole)["flip_flops"] - counts["flip_flops"])
         assumptions.append(
             f"{design.port_bits} port bits on {device.pins} pins: placed with its ports on shift registers"

@@ -6,7 +6,9 @@ from flipcore.chip import Chip, Core
 from flipcore.rtl.core_shape import CoreShape
 
 
-def core_shape(changes: dict[str, Any], *, has_below: bool = False, counters: bool = True) -> CoreShape:
+def core_shape(
+    changes: dict[str, Any], *, has_below: bool = False, counters: bool = True
+) -> CoreShape:
     """A core with these parameters; its size matters only to the width of addresses, unless the changes give it.
 
     Args:
