@@ -1,6 +1,7 @@
 """The commands as a user meets them: help, presets, and one line for everything that cannot be."""
 
 import json
+import shutil
 import os
 import subprocess
 import sys
@@ -75,9 +76,22 @@ def test_generated_files_are_listed(words: list[str], tmp_path: Path) -> None:
     done = flipcore("rtl", "generate", "digits", "--out", "chip", *words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     listed = done.stdout.splitlines()
-    assert listed == sorted(f"chip/{path.name}" for path in (tmp_path / "chip").iterdir())
+    assert sorted(listed) == sorted(f"chip/{path.name}" for path in (tmp_path / "chip").iterdir())
+    assert {"chip/TABLES.md", "chip/digits.core", "chip/digits.f"} <= set(listed)
     assert "chip/flip_chip.v" in listed
     assert ("chip/event_counters.v" in listed) == (not words)
+
+
+def test_check_tells_the_bits_of_every_store_as_json(tmp_path: Path) -> None:
+    pytest.importorskip("pyverilog", reason="pyverilog is not installed")
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog (Debian package `iverilog`) is missing")
+    done = flipcore("rtl", "check", "digits", "--samples", "0", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["differences"] == []
+    assert [core["momentum"] for core in result["store_bits"]] == [131_072, 32_768]
+    assert list(tmp_path.iterdir()) == []  # pyverilog leaves its tables elsewhere
 
 
 def test_version_of_the_package_is_that_of_its_metadata(tmp_path: Path) -> None:

@@ -197,6 +197,23 @@ def verify(
 
 
 @rtl_app.command(
+    epilog="Examples: `flipcore rtl check digits` · `flipcore rtl check my_chip.yaml --samples 5 --json`"
+)
+def check(
+    chip: ChipArgument = "digits",
+    changes: SetOption = None,
+    counters: Annotated[bool, typer.Option("--counters/--no-counters", help="With the performance counters.")] = True,
+    samples: Annotated[int, typer.Option(min=0, help="Samples that the text written back by pyverilog runs in lock-step with the simulator.")] = 1,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Read a chip's Verilog with pyverilog: ports and parameters against the tables, every store's bits against the memory figures."""
+    from flipcore.cli import check as command
+
+    command.check(chip, tuple(changes or ()), samples, seed, counters=counters, as_json=json)
+
+
+@rtl_app.command(
     epilog="Examples: `flipcore rtl synth digits --target ice40-hx8k` · "
     "`flipcore rtl synth digits --top flip_unit --core 1 --target liberty:typical.lib --json`"
 )
