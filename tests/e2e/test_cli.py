@@ -1,8 +1,8 @@
 """The commands as a user meets them: help, presets, and one line for everything that cannot be."""
 
 import json
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
