@@ -1,7 +1,6 @@
 """The commands as a user meets them: help, presets, and one line for everything that cannot be."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,25 +13,19 @@ import yaml
 from flipcore.chip import load_chip, preset_names, preset_text
 from tests.e2e.command import Done, environment, flipcore, one_line_of
 
-HELP_SECONDS = 0.5
-
-
-def _processor_seconds() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
+# Each costs a tenth of a second or more to import: a help text or an unknown option must not wait.
+HEAVY = ("numpy", "numba", "scipy", "pandas", "matplotlib", "optuna", "torch", "cocotb")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["simulate", "--help"]], ids=" ".join)
-def test_help_comes_at_once(words: list[str], tmp_path: Path) -> None:
-    """Counted in seconds of the processor, which other processes do not lengthen much."""
-    seconds = []
-    for _ in range(3):
-        before = _processor_seconds()
-        done = flipcore(*words, folder=tmp_path)
-        seconds.append(_processor_seconds() - before)
-        assert done.returncode == 0
-        assert "Usage:" in done.stdout
-    assert min(seconds) < HELP_SECONDS
+def test_help_loads_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+    """The seconds are printed by `python -m benchmarks.startup`: a busy machine fails no test."""
+    told = flipcore(*words, folder=tmp_path, PYTHONPROFILEIMPORTTIME="1")
+    assert told.returncode == 0
+    assert "Usage:" in told.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "typer" in loaded
+    assert loaded.isdisjoint(HEAVY)
 
 
 def test_help_names_every_command_with_examples(tmp_path: Path) -> None:
