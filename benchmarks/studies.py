@@ -44,13 +44,13 @@ class Study:
     tuning_schedule: str = ""
 
 
-MARGINS = (1, 2, 4)
+MARGINS = (1, 2, 4, 8)
 # Fewer bits fill up sooner: the search is centred on a larger shift.
-SHIFT_OF_BITS = {2: 19, 3: 17, 4: 14, 5: 12, 6: 11, 7: 10, 8: 9, 16: 3}
+SHIFT_OF_BITS = {2: 20, 3: 18, 4: 14, 5: 12, 6: 12, 7: 10, 8: 9, 16: 3}
 
 
 def _shifts(middle: int) -> tuple[int, ...]:
-    return tuple(range(middle - 2, middle + 3))
+    return tuple(range(max(middle - 3, 0), middle + 4))
 
 
 def _tuned(name: str, *changes: str, shift: int = 9, **more: tuple[Any, ...]) -> Setting:
@@ -77,17 +77,17 @@ def _one_bit_every(samples: int, times: int) -> str:
     return f"[{', '.join(stages)}]"
 
 
-def _fashion(neurons: int) -> Setting:
-    """Everything that was searched by hand for MNIST and carried over."""
+def _whole(neurons: int) -> Setting:
+    """Everything that was searched by hand for MNIST and carried over to Fashion-MNIST."""
     return Setting(
         f"784-{neurons}-10",
         (f"layers.0.neurons={neurons}",),
         {
             "core.threshold": (12, 16, 24, 32),
             "core.window": (16, 24, 32, 48),
-            "error.margin": (4, 8, 16, 32),
-            "layers.0.gradient_shift": (8, 9, 10),
-            "layers.1.gradient_shift": (11, 12, 13),
+            "error.margin": (4, 8, 16, 32, 64),
+            "layers.0.gradient_shift": (8, 9, 10, 11, 12),
+            "layers.1.gradient_shift": (9, 10, 11, 12, 13),
         },
     )
 
@@ -117,12 +117,12 @@ STUDIES: dict[str, Study] = {
             _tuned(f"{bits} bits", f"core.momentum_bits={bits}", shift=shift)
             for bits, shift in SHIFT_OF_BITS.items()
         ),
-        8, 2, 6,
+        14, 2, 6,
     ),
     "rounding": Study(
         "digits",
         (*tuple(_tuned(mode, f"core.rounding={mode}") for mode in ("stochastic", "nearest", "floor")), _tuned("stochastic, a generator per lane", "core.random_source=per_lane")),
-        8, 2, 6,
+        14, 2, 6,
     ),
     "decay": Study(
         "digits",
@@ -130,12 +130,12 @@ STUDIES: dict[str, Study] = {
             _tuned("none", "core.decay=none"),
             *(
                 _tuned(f"scrub, R = {period}", "core.decay=scrub", f"core.scrub_period={period}",
-                       core__decay_shift=(2, 3, 4))
+                       core__decay_shift=(1, 2, 3, 4, 5))
                 for period in (16, 64, 256)
             ),
-            _tuned("dense", "core.decay=dense", core__decay_shift=(6, 8, 10, 12)),
+            _tuned("dense", "core.decay=dense", shift=7, core__decay_shift=(8, 10, 12, 14, 16)),
         ),
-        8, 2, 6,
+        14, 2, 6,
     ),
     "error": Study(
         "digits",
@@ -146,7 +146,7 @@ STUDIES: dict[str, Study] = {
             _softmax("softmax on the step", "step"),
             _softmax("softmax on the total", "total"),
         ),
-        8, 2, 6,
+        14, 2, 6,
     ),
     "rule": Study(
         "digits",
@@ -154,22 +154,28 @@ STUDIES: dict[str, Study] = {
             _tuned("BSO", "core.rule=bso"),
             _tuned("BSO, momentum kept at a flip", "core.momentum_at_flip=keep"),
             _tuned("T-BSO", "core.rule=tbso", "core.square_shift=4",
-                   core__threshold_shift=(4, 5, 6, 7, 8), core__average_shift=(4, 8)),
+                   core__threshold_shift=(2, 3, 4, 5, 6, 7), core__average_shift=(4, 8, 10)),
             _tuned("T-BSO, momentum kept at a flip", "core.rule=tbso", "core.square_shift=4",
                    "core.momentum_at_flip=keep",
-                   core__threshold_shift=(4, 5, 6, 7, 8), core__average_shift=(4, 8)),
+                   core__threshold_shift=(2, 3, 4, 5, 6, 7), core__average_shift=(4, 8, 10)),
         ),
-        16, 2, 6,
+        24, 2, 6,
     ),
     "steps": Study(
         "digits",
         tuple(_tuned(f"T = {steps}", f"steps={steps}") for steps in (1, 2, 4, 8, 16)),
-        8, 2, 6,
+        14, 2, 6,
     ),
     "fashion": Study(
         "fashion-mnist",
-        (_fashion(512),),
+        (_whole(512), _whole(1024)),
         24, 1, 5,
+        tuning_share=0.6, tuning_epochs=4, tuning_schedule=_one_bit_every(24_000, 3),
+    ),
+    "mnist": Study(
+        "mnist",
+        (_whole(1024),),
+        20, 1, 5,
         tuning_share=0.6, tuning_epochs=4, tuning_schedule=_one_bit_every(24_000, 3),
     ),
     "momentum_bits_mnist": Study(

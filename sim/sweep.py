@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import optuna
 import yaml
@@ -20,18 +21,20 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy import stats
 
 from flipcore.errors import InputError
+from flipcore.events import EventCounts
 from flipcore.files import write_whole
 from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.sweep_plan import Plan, Value, check_plan
-from flipcore.sim.sweep_workers import METRICS, Job, Outcome, run_jobs
+from flipcore.sim.sweep_workers import COUNTS, METRICS, Job, Outcome, Runs, run_jobs
 
 DATABASE = "sweep.db"
 SEED = "seed"
+FORMAT = 2  # of what is kept of a run; 1 had no counts
 
 
 @dataclass(frozen=True)
 class Point:
-    """Figures of one point: means over the seeds, and the half width of the 95 % confidence interval of the accuracy."""
+    """Figures of one point: means over the seeds, the half width of the 95 % confidence interval of the accuracy, and the counts of all seeds together."""
 
     values: dict[str, Value]
     runs: int
@@ -42,6 +45,8 @@ class Point:
     updates_per_sample: float
     flips: float
     seconds: float
+    train_counts: dict[str, Any]
+    inference_counts: dict[str, Any]
 
 
 def run_sweep(
@@ -160,6 +165,7 @@ def _claim_folder(plan: Plan) -> None:
     """Create the folder, or make sure that it holds this very sweep."""
     described = yaml.safe_dump(
         {
+            "format": FORMAT,
             "chip": plan.document,
             "vary": {v.key: list(v.values) for v in plan.variations},
             "seeds": plan.seeds,
@@ -186,7 +192,7 @@ def _claim_folder(plan: Plan) -> None:
 
 def read_points(study: optuna.Study) -> tuple[list[Point], list[str]]:
     """Points of a study, the most accurate first, and what was refused."""
-    grouped: dict[tuple[tuple[str, Value], ...], dict[str, dict[str, float]]] = {}
+    grouped: dict[tuple[tuple[str, Value], ...], Runs] = {}
     refused = set()
     for trial in study.get_trials(deepcopy=False):
         values = {key: value for key, value in trial.params.items() if key != SEED}
@@ -199,7 +205,7 @@ def read_points(study: optuna.Study) -> tuple[list[Point], list[str]]:
     return sorted(points, key=lambda point: -point.accuracy_mean), sorted(refused)
 
 
-def _point(values: dict[str, Value], runs: list[dict[str, float]]) -> Point:
+def _point(values: dict[str, Value], runs: list[dict[str, Any]]) -> Point:
     accuracies = [run["test_accuracy"] for run in runs]
     means = {name: statistics.fmean(run[name] for run in runs) for name in METRICS}
     spread = statistics.stdev(accuracies) if len(runs) > 1 else math.nan
@@ -215,14 +221,23 @@ def _point(values: dict[str, Value], runs: list[dict[str, float]]) -> Point:
         updates_per_sample=means["updates_per_sample"],
         flips=means["flips"],
         seconds=means["seconds"],
+        train_counts=_summed([run["train_counts"] for run in runs]),
+        inference_counts=_summed([run["inference_counts"] for run in runs]),
     )
+
+
+def _summed(counts: list[dict[str, Any]]) -> dict[str, Any]:
+    total = EventCounts.zeros(len(counts[0]["events"]))
+    for one in counts:
+        total.add(EventCounts.from_dict(one))
+    return total.as_dict()
 
 
 def _csv(points: list[Point]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     keys = list(points[0].values) if points else []
-    columns = [name for name in Point.__dataclass_fields__ if name != "values"]
+    columns = [name for name in Point.__dataclass_fields__ if name not in ("values", *COUNTS)]
     writer.writerow([*keys, *columns])
     for point in points:
         writer.writerow([*point.values.values(), *(getattr(point, name) for name in columns)])

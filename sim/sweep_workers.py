@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import optuna
 
@@ -16,7 +17,8 @@ from flipcore.sim.run import Epoch, Interrupted, Progress, Run, Settings
 from flipcore.sim.sweep_plan import Plan, Value, load_data, varied_chip
 
 METRICS = ("test_accuracy", "cycles_per_sample", "updates_per_sample", "flips", "seconds")
-Runs = dict[str, dict[str, float]]  # METRICS by seed, a text as in JSON
+COUNTS = ("train_counts", "inference_counts")
+Runs = dict[str, dict[str, Any]]  # METRICS and COUNTS by seed, a text as in JSON
 Outcome = Runs | str  # or why the chip is refused
 
 
@@ -48,8 +50,8 @@ class _Orphan:
         return parent is not None and not parent.is_alive()
 
 
-def measure(plan: Plan, values: dict[str, Value], seed: int, dataset: Dataset) -> dict[str, float]:
-    """Train one variant with one seed; returns METRICS, of training where the name does not say otherwise."""
+def measure(plan: Plan, values: dict[str, Value], seed: int, dataset: Dataset) -> dict[str, Any]:
+    """Train one variant with one seed; returns METRICS, of training where the name does not say otherwise, and all COUNTS, so that it can be priced."""
     chip = varied_chip(plan, values)
     run = Run(chip, dataset, Settings(plan.dataset, plan.epochs, seed, plan.validation))
     run.train(_Orphan(), None)
@@ -62,6 +64,8 @@ def measure(plan: Plan, values: dict[str, Value], seed: int, dataset: Dataset) -
         "updates_per_sample": counts.total("momentum_updates") / samples,
         "flips": float(counts.total("flips")),
         "seconds": run.progress.seconds,
+        "train_counts": counts.as_dict(),
+        "inference_counts": run.inference_counts.as_dict(),
     }
 
 

@@ -1,10 +1,13 @@
 """Counts of everything that costs time or energy: what the simulator produces, the RTL verifies and the cost model prices (T10-T12)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from flipcore.errors import InputError
 
 COUNT_NAMES = (
     "events",
@@ -102,3 +105,24 @@ class EventCounts:
         for name in COUNT_NAMES:
             counts[name] = [int(value) for value in self.per_core(name)]
         return counts
+
+    @classmethod
+    def from_dict(cls, counts: Mapping[str, Any]) -> Self:
+        """Read what `as_dict` wrote, as it comes back from JSON.
+
+        Raises:
+            InputError: a count is missing, unknown, negative, no integer, or not there for every core.
+        """
+        names = {"samples", *COUNT_NAMES}
+        for name in sorted(names ^ counts.keys()):
+            raise InputError(f"{'no' if name in names else 'unknown'} count {name}")
+        columns = [counts[name] for name in COUNT_NAMES]
+        if any(type(column) is not list for column in columns):
+            raise InputError("every count but samples is a list with a value per core")
+        if len({len(column) for column in columns}) != 1 or not columns[0]:
+            raise InputError("the counts are not there for the same number of cores")
+        for name, column in (("samples", [counts["samples"]]), *zip(COUNT_NAMES, columns, strict=True)):  # fmt: skip
+            for value in column:
+                if type(value) is not int or not 0 <= value < 1 << 63:
+                    raise InputError(f"count {name} is {value}: a number of events is an integer of 0 or more")  # fmt: skip
+        return cls(counts["samples"], np.array(columns, np.int64).T.copy())

@@ -9,6 +9,7 @@ import pytest
 
 from flipcore.chip import read_chip_document
 from flipcore.errors import InputError
+from flipcore.events import EventCounts
 from flipcore.sim import sweep, sweep_workers
 from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.sweep_plan import Plan, Value, Variation, parse_variation
@@ -35,7 +36,9 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Value, tuple[int
     def run_jobs(plan: Plan, jobs: Any, processes: int) -> Any:
         for job in jobs:
             measured.append((job.values["error.margin"], job.seeds))
+            counts = EventCounts.zeros(2).as_dict()
             figures = dict.fromkeys(sweep_workers.METRICS, 0.5)
+            figures |= dict.fromkeys(sweep_workers.COUNTS, counts)
             yield job, {str(seed): figures for seed in job.seeds}
 
     monkeypatch.setattr(sweep, "run_jobs", run_jobs)
