@@ -89,7 +89,13 @@ def place(folder: Path, device: Device, *, seed: int) -> Placement:
     status, printed = run_program("nextpnr-ice40", arguments, folder, "nextpnr.log", may_fail=True)
     if status:
         errors = [line for line in printed.splitlines() if line.startswith("ERROR")]
-        full = ("Unable to place", "no BELs remaining", "failed to place", "Unable to find")
+        full = (
+            "Unable to place",
+            "no BELs remaining",
+            "failed to place",
+            "Unable to find",
+            "Failed to expand region",
+        )
         if any(phrase in line for line in errors for phrase in full):
             return Placement(fits=False, logic_cells=None, fmax_mhz=None, start="", end="")
         raise CheckError(f"nextpnr-ice40: {(errors or ['failed'])[0]}")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flipcore.errors import InputError, ToolError
+from flipcore.errors import CheckError, InputError, ToolError
+from flipcore.rtl import place_ice40
 from flipcore.rtl.generate import flip_unit_files
 from flipcore.rtl.liberty import Macro, macro_liberty, read_liberty
 from flipcore.rtl.place_ice40 import DEVICES, scan_harness
@@ -145,3 +146,28 @@ def test_the_harness_registers_every_port() -> None:
 def test_devices_hold_what_their_data_sheets_say() -> None:
     assert DEVICES["ice40-hx8k"].memory_bits == 32 * 4096
     assert DEVICES["ice40-up5k"].memory_bits == 30 * 4096 + 4 * 256 * 1024
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "ERROR: Failed to expand region (0, 0) |_> (25, 31) of 5381 ICESTORM_LCs",
+        "ERROR: Unable to place cell 'a', no BELs remaining to implement cell type 'ICESTORM_LC'",
+    ],
+)
+def test_a_device_that_is_too_small_is_an_answer(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A design of 3,921 LUT4 with its registers took 5,381 cells of 5,280, which only the placer knows."""
+    monkeypatch.setattr(
+        place_ice40, "run_program", lambda *_, **__: (1, f"Info: packing\n{told}\n")
+    )
+    assert not place_ice40.place(tmp_path, DEVICES["ice40-up5k"], seed=1).fits
+
+
+def test_another_failure_of_the_placer_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place_ice40, "run_program", lambda *_, **__: (1, "ERROR: no netlist\n"))
+    with pytest.raises(CheckError, match="no netlist"):
+        place_ice40.place(tmp_path, DEVICES["ice40-up5k"], seed=1)
