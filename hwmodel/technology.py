@@ -233,7 +233,7 @@ def term_value(term: str, features: Mapping[str, float]) -> float:
     Raises:
         KeyError: A feature is not given.
     """
-    return math.prod(float(features[name]) ** exponent for name, exponent in _parse_term(term))
+    return math.prod(math.pow(features[name], exponent) for name, exponent in _parse_term(term))
 
 
 def technology_names() -> list[str]:

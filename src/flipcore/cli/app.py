@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 rtl_app = typer.Typer(no_args_is_help=True, help="Generate and verify the Verilog of a chip.")
 app.add_typer(rtl_app, name="rtl")
+hw_app = typer.Typer(no_args_is_help=True, help="Measure what a technology costs.")
+app.add_typer(hw_app, name="hw")
 
 ChipArgument = Annotated[
     str, typer.Argument(help="A preset, or a chip description that ends in .yaml.")
@@ -239,6 +241,22 @@ def synth(
     command.synth(
         chip, tuple(changes or ()), target, top, core, options, counters=counters, as_json=json
     )
+
+
+@hw_app.command(
+    epilog="Examples: `flipcore hw sram --macros sram/` · "
+    "`flipcore hw sram --macros sram/ --source my-pdk --out build/sram.csv`"
+)
+def sram(
+    macros: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the macros' Liberty files (.lib, .lib.gz), all of one corner, and their data sheets (.txt).")],
+    source: Annotated[str, typer.Option(metavar="KEY", help="Source that the rows name.")] = "ihp-sg13g2-sram",
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the rows for a technology's CSV here.")] = None,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Fit energy, static power and area of a technology's SRAM to its macros, and say how well the fit holds."""
+    from flipcore.cli import hw as command
+
+    command.sram(macros, source, out, as_json=json)
 
 
 def _refuse_beside(context: typer.Context, option: str, *others: str) -> None:
