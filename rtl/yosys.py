@@ -69,6 +69,21 @@ class Netlist:
     registers: dict[str, str]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClockGate:
+    """A cell that lets the clock through where its enable was set while the clock was low.
+
+    Attributes:
+        cell: its name.
+        clock, enable, output: its pins.
+    """
+
+    cell: str
+    clock: str
+    enable: str
+    output: str
+
+
 def read_design(folder: Path, sources: Sequence[str], top: str) -> Design:
     """Elaborate a module whose files lie in a folder.
 
@@ -162,6 +177,84 @@ def map_to_library(
     if unmapped:
         raise CheckError(f"{design.top}: {library.name} has no cell for {', '.join(unmapped)}")
     return netlist
+
+
+# Registers of so many bits with one enable get a gated clock, as synthesis for a chip does it.
+GATED_BITS = 4
+_GATED_KINDS = {"$_DFFE_PP_": "", "$_DFFE_PN0P_": "R", "$_DFFE_PN1P_": "R"}
+
+
+def map_hierarchy(
+    folder: Path, design: Design, library: Library, clock_gate: ClockGate
+) -> dict[str, Any]:
+    """Map a chip to the cells of a library, a module per core, its memories left as black boxes; writes `NETLIST_FILE`.
+
+    Registers with an enable have gated clocks.
+
+    Returns:
+        Modules by name, as yosys writes them to JSON.
+
+    Raises:
+        CheckError: Something cannot be built from the library's cells.
+    """
+    (folder / LIBRARY_FILE).write_text(library.text, encoding="utf-8")
+    script = [
+        _read(design.sources),
+        f"hierarchy -check -top {design.top}",
+        *_black_boxes(design),
+        "setattr -mod -set keep_hierarchy 1 *_core *flip_core",
+        f"synth -top {design.top} -flatten",
+        *_gate_clocks(folder, clock_gate),
+        f"dfflibmap -liberty {LIBRARY_FILE}",
+        "opt",
+        f"abc -liberty {LIBRARY_FILE}",
+        "setundef -zero",
+        "splitnets",
+        "opt_clean",
+        "rename -enumerate -pattern cell_%_",  # or each writer would make up names of its own
+        f"write_verilog -noattr -simple-lhs {NETLIST_FILE}",
+        "write_json netlist.json",
+    ]
+    _run(folder, script, "yosys_hierarchy.log")
+    written = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
+    modules = {name: module for name, module in written.items() if name != clock_gate.cell}
+    known = {*library.cells, *modules}
+    unmapped = {c["type"] for m in modules.values() for c in m["cells"].values()} - known
+    if unmapped:
+        raise CheckError(f"{design.top}: {library.name} has no cell for {', '.join(sorted(unmapped))}")
+    return modules
+
+
+def _gate_clocks(folder: Path, gate: ClockGate) -> list[str]:
+    """Take the enables of registers into their clocks: a gate for each enable."""
+    lines = []
+    for kind, reset in _GATED_KINDS.items():
+        plain = kind.replace("E_P", "_P").removesuffix("P_") + "_" if reset else "$_DFF_P_"
+        ports = ", ".join(["D", "C", *reset, "E", "Q"])
+        resets = f".{reset}({reset}), " if reset else ""
+        lines += [
+            f"module \\{kind} ({ports});",
+            f"  input D, C, {reset + ', ' if reset else ''}E;",
+            "  output Q;",
+            "  wire gated;",
+            f"  {gate.cell} gate (.{gate.clock}(C), .{gate.enable}(E), .{gate.output}(gated));",
+            f"  \\{plain} _TECHMAP_REPLACE_ (.D(D), .C(gated), {resets}.Q(Q));",
+            "endmodule",
+        ]
+    (folder / "gate_clocks.v").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    # Without directions of the gate's pins, equal gates would not be merged into one.
+    box = f"(* blackbox *) module {gate.cell} (input {gate.clock}, {gate.enable}, output {gate.output}); endmodule\n"
+    (folder / "clock_gate.v").write_text(box, encoding="utf-8")
+    cells = ["$_DFF_P_", "$_DFF_PN0_", "$_DFF_PN1_", *_GATED_KINDS]
+    legal = " ".join(f"-cell {cell} x" for cell in cells)
+    return [
+        f"dfflegalize {legal} -mince {GATED_BITS}",
+        "opt_clean",
+        "read_verilog clock_gate.v",
+        "techmap -map gate_clocks.v",
+        "opt_merge -share_all",
+        "opt_clean",
+    ]
 
 
 def map_to_ice40(
