@@ -155,7 +155,7 @@ def fit_rates(rates: Rates, chip: Chip) -> Rates:
     """Rates for a chip of any number of cores: the readout's for its readout, of the others the nearest for each."""
     return rates.model_copy(
         update={
-            "training": rates.training and _fit_side(rates.training, len(chip.layers)),
+            "training": _fit_side(rates.training, len(chip.layers)) if rates.training else None,
             "inference": _fit_side(rates.inference, len(chip.layers)),
         }
     )

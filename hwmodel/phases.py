@@ -49,6 +49,8 @@ def phase_numbers(chip: Chip, counts: EventCounts, c: int, name: str) -> dict[st
         raise InputError(f"counts of {len(counts.cores)} cores: {chip.name} has {len(chip.layers)}")
     if name == CYCLES:
         return {phase: counts.total(f"{phase}_cycles") for phase in PHASES}
+    if name not in COUNT_NAMES:
+        raise InputError(f"{name}: no such count (counts: {', '.join(COUNT_NAMES)})")
 
     def counted(other: str) -> int:
         return int(counts.per_core(other)[c])
@@ -91,7 +93,7 @@ def _split(chip: Chip, c: int, name: str, counted: Counted) -> dict[str, int]:
             writes = counted("total_writes")
             predict = writes // chip.steps
             return {"forward": writes - predict, "error": number - writes, "predict": predict}
-    raise InputError(f"{name}: no such count (counts: {', '.join(COUNT_NAMES)})")
+    raise AssertionError(f"{name} is in no phase")
 
 
 def io_numbers(chip: Chip, counts: EventCounts) -> dict[str, dict[str, int]]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -394,21 +395,22 @@ def _number(where: str, text: str) -> float:
     return number
 
 
-def _parse_term(term: str) -> list[tuple[str, float]]:
+@cache
+def _parse_term(term: str) -> tuple[tuple[str, float], ...]:
     """Features and exponents of a term.
 
     Raises:
         ValueError: It is neither 1 nor a product of features.
     """
     if term == "1":
-        return []
+        return ()
     factors = []
     for factor in term.split("*"):
         match = _FACTOR.fullmatch(factor)
         if match is None:
             raise ValueError(term)
         factors.append((match["feature"], float(match["exponent"] or 1)))
-    return factors
+    return tuple(factors)
 
 
 def _check_term(where: str, term: str, features: tuple[str, ...]) -> None:
