@@ -1,7 +1,9 @@
 """Technologies: what a file may say, what is refused and how, and what ships."""
 
+import csv
 import math
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -266,6 +268,77 @@ def test_figures_that_were_published() -> None:
         found = technology.cost("sram_1rw", "read", {"words": words, "bits": 64})
         assert found.value == pytest.approx(energy, rel=0.1)
         assert found.low < energy < found.high
+
+
+# Stillmaker and Baas 2017: energy is a V^2 + b V + c.
+ENERGY = {
+    "130": (7.171, -6.709, 2.904),
+    "LP45": (1.103, -0.362, 0.2767),
+    "LP32": (0.9559, -0.7823, 0.471),
+    "LP20": (0.2632, -0.14, 0.06841),
+}
+
+
+def relative_energy(node: str, volt: float) -> float:
+    a, b, c = ENERGY[node]
+    return a * volt**2 + b * volt + c
+
+
+def scale_row(name: str, action: str) -> Band:
+    """A factor as it stands in the file; loading applies it and drops it."""
+    path = resources.files("flipcore.hwmodel") / "technologies" / f"{name}.csv"
+    rows = csv.DictReader(line for line in path.read_text().splitlines() if line[0] != "#")
+    (row,) = (row for row in rows if (row["component"], row["action"]) == ("scale", action))
+    return Band(float(row["value"]), float(row["low"]), float(row["high"]))
+
+
+def test_scaling_follows_from_its_source() -> None:
+    """As the notes of sources.yaml say: each factor worked out anew from what was published."""
+    base = relative_energy("130", 1.2)
+    at_28 = (2 * relative_energy("LP32", 0.9) + relative_energy("LP20", 0.9)) / 3
+    at_40 = (8 * relative_energy("LP45", 1.2) + 5 * relative_energy("LP32", 1.2)) / 13
+    for name, energy, area in (
+        ("generic-45nm", relative_energy("LP45", 0.9) / base, 0.16),
+        ("generic-28nm", at_28 / base, (2 * 0.072 + 0.033) / 3),
+        ("ice40-up5k", 14 * at_40 / base, 35 * (8 * 0.16 + 5 * 0.072) / 13),
+    ):
+        assert scale_row(name, "energy").value == pytest.approx(energy, rel=5e-3)
+        assert scale_row(name, "area").value == pytest.approx(area, rel=5e-3)
+    macro = {"words": 1024, "bits": 64}
+    found = [
+        load_technology(f"generic-{node}nm").cost("sram_1rw", "read", macro) for node in (28, 45)
+    ]
+    expected = at_28 / relative_energy("LP45", 0.9)
+    assert found[0].value / found[1].value == pytest.approx(expected, rel=5e-3)
+
+
+def test_leakage_is_scaled_as_that_of_sram_bits() -> None:
+    def per_bit(name: str) -> float:
+        (row,) = (
+            row
+            for row in load_technology(name).rows("sram_1rw")
+            if (row.action, row.term) == ("leakage", "words*bits")
+        )
+        return row.band.value
+
+    for name in ("generic-28nm", "generic-45nm"):
+        expected = per_bit(name) / per_bit("ihp-sg13g2")
+        assert scale_row(name, "leakage").value == pytest.approx(expected, rel=0.01)
+
+
+def test_currents_of_an_fpga() -> None:
+    """tinyVision.ai's table: uA of an iCE40UP5K's core at 1.219 V."""
+    technology = load_technology("ice40-up5k")
+    static = technology.cost("chip_control", "leakage", {})
+    assert static.value == pytest.approx((85.6 + 4.1) * 1.219 * 1e3, rel=5e-3)
+    clock = technology.cost("chip_control", "cycles", {})
+    assert clock.value == pytest.approx((2184 - 645) * 1.219 / (48 - 12), rel=5e-3)
+    cell = technology.cost("clock", "cycles", {"flip_flops": 1})
+    assert cell.value == pytest.approx((641.3 - 613.5) * 1.219 / 12 / (228 - 32), rel=5e-3)
+    # A measured counter of 228 cells at 12 MHz lies within what the rows say.
+    measured = (641.3 - 85.6) * 1.219 / 12
+    model = clock + cell * 228
+    assert model.low <= measured <= model.high
 
 
 def test_smaller_nodes_cost_less() -> None:
