@@ -16,6 +16,7 @@ import yaml
 
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES
+from flipcore.hwmodel.features import FEATURES
 
 COLUMNS = ("component", "action", "term", "value", "low", "high", "unit", "corner", "source")
 SOURCE_FIELDS = ("title", "authors", "year", "where", "url", "note")
@@ -24,22 +25,6 @@ Ports = Literal["1rw", "1r1w"]
 SRAM_COMPONENTS: dict[Ports, str] = {"1rw": "sram_1rw", "1r1w": "sram_1r1w"}
 REGISTER_FILE = "register_file"
 MEMORY_FEATURES = ("words", "bits")
-FEATURES = (
-    "lanes",
-    "axons",
-    "neurons",
-    "words",
-    "trace_words",
-    "momentum_bits",
-    "trace_bits",
-    "error_bits",
-    "potential_bits",
-    "total_bits",
-    "output_bits",
-    "row_bits",
-    "generators",
-    "flip_flops",
-)
 # Phase modules of the RTL, and `clock`: the clock tree and flip-flops that see every cycle.
 LOGIC_COMPONENTS = (
     "clock",
