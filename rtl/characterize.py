@@ -1,8 +1,10 @@
 """Measures what the logic of a chip takes while it learns: a record per chip, from which coefficients are fitted and against which a model is held."""
 
+import hashlib
+import json
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from flipcore.rtl.gate_netlist import build_netlist
 from flipcore.rtl.gate_power import measure_power
 from flipcore.rtl.generate import chip_files
 from flipcore.rtl.liberty import Library
-from flipcore.rtl.liberty_power import read_power_cells
+from flipcore.rtl.liberty_power import SLEW_NS, read_power_library
 
 RANDOM = "random"
 
@@ -44,7 +46,24 @@ class Subject:
         return load_chip(self.preset, (*self.changes, f"name={self.name}"))
 
 
-def measure(subject: Subject, library: Library, work: Path | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What a measurement takes into account.
+
+    Attributes:
+        slew_ns: of every edge.
+        wire_load: name of the library's estimate of wires that is charged as well; none: no wires.
+        glitches: cells have delays, so that nets toggle more than once a cycle.
+    """
+
+    slew_ns: float = SLEW_NS
+    wire_load: str = ""
+    glitches: bool = True
+
+
+def measure(
+    subject: Subject, library: Library, conditions: Conditions | None = None
+) -> dict[str, Any]:
     """Synthesise a chip, let its netlist learn, and weigh its toggles.
 
     Returns:
@@ -57,17 +76,23 @@ def measure(subject: Subject, library: Library, work: Path | None = None) -> dic
         InputError: the data set is missing, or the library has no power tables.
     """
     chip = subject.chip
-    voltage, cells = read_power_cells(library.text, library.name)
+    conditions = conditions or Conditions()
+    power_library = read_power_library(library.text, library.name, conditions.slew_ns)
+    wires = power_library.wire_loads[conditions.wire_load] if conditions.wire_load else None
+    files = chip_files(chip, counters=False)
     if subject.dataset == RANDOM:
         samples, state = random_samples(chip, subject.samples, 0)
         samples = [sample for sample in samples if not sample.ignored_kinds]
     else:
         samples, state = data_samples(chip, subject.dataset, subject.samples, 0, subject.warm_up)
     counted, predictions = phase_counts(chip, state, samples)
-    with tempfile.TemporaryDirectory(prefix="flipcore-power-", dir=work) as name:
+    with tempfile.TemporaryDirectory(prefix="flipcore-power-") as name:
         folder = Path(name)
-        netlist = build_netlist(folder, chip_files(chip, counters=False), library, voltage, cells)
-        power = measure_power(folder, chip, netlist, cells, state, samples)
+        netlist = build_netlist(folder, files, library, power_library, wires)
+        power = measure_power(
+            folder, chip, netlist, power_library.cells, state, samples,
+            glitches=conditions.glitches,
+        )  # fmt: skip
     if power.predictions != predictions:
         raise CheckError(f"{chip.name}: the netlist's predictions are not the simulator's")
     phases = {}
@@ -80,13 +105,18 @@ def measure(subject: Subject, library: Library, work: Path | None = None) -> dic
                 f"{chip.name}: {phase_name} of core {core} takes {phase.cycles} cycles in the netlist, "
                 f"{expected} in the simulator"
             )
-        phases[f"{phase_name} {core}"] = {**asdict(phase), "counts": counts}
+        phases[f"{phase_name} {core}"] = {
+            "cycles": phase.cycles,
+            "toggles_pj": {name: round(energy, 3) for name, energy in phase.toggles_pj.items()},
+            "counts": {name: number for name, number in counts.items() if number},
+        }
     return {
         "name": subject.name,
         "chip": chip_document(chip),
         "dataset": subject.dataset,
         "samples": len(samples),
         "library": library.name,
+        "digest": digest(files, library),
         "phases": phases,
         "clock_pj": power.clock_pj,
         "leakage_nw": power.leakage_nw,
@@ -95,15 +125,10 @@ def measure(subject: Subject, library: Library, work: Path | None = None) -> dic
     }
 
 
-def measure_all(
-    subjects: Sequence[Subject], library: Library, tell: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """Measure chips one after the other; `tell` hears the name of each before."""
-    records = []
-    for subject in subjects:
-        tell(subject.name)
-        records.append(measure(subject, library))
-    return records
+def digest(files: Mapping[str, str], library: Library) -> str:
+    """Tells whether a record is still that of the Verilog and the library."""
+    text = json.dumps([sorted(files.items()), library.text])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _learns_digits(name: str, hidden: int, lanes: int, *changes: str) -> Subject:

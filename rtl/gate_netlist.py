@@ -1,5 +1,6 @@
 """A chip as a netlist of library cells, its cores kept apart, and Verilog models of these cells to simulate it with."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from flipcore.errors import CheckError
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.liberty import Library, Macro
-from flipcore.rtl.liberty_power import PowerCell
+from flipcore.rtl.liberty_power import PowerCell, PowerLibrary, WireLoad
 from flipcore.rtl.yosys import ClockGate, map_hierarchy, named_macros, read_design
 
 TOP = "flip_chip"
@@ -56,10 +57,17 @@ def build_netlist(
     folder: Path,
     files: Mapping[str, str],
     library: Library,
-    voltage: float,
-    cells: Mapping[str, PowerCell],
+    power: PowerLibrary,
+    wires: WireLoad | None = None,
 ) -> GateNetlist:
     """Synthesise a chip; leaves `netlist.v` in the folder.
+
+    Args:
+        folder: to work in.
+        files: Verilog, file name to text.
+        library: that is mapped to.
+        power: of the same file.
+        wires: charged as well, if given.
 
     Raises:
         ToolError: yosys is missing.
@@ -67,12 +75,12 @@ def build_netlist(
     """
     sources = [path.name for path in write_files(files, folder)]
     design = read_design(folder, sources, TOP)
-    modules = map_hierarchy(folder, design, library, _clock_gate(library, cells))
+    modules = map_hierarchy(folder, design, library, _clock_gate(library, power.cells))
     macros = named_macros(design)
     names = {macro.module for macro in macros}
     return GateNetlist(
         modules={
-            name: _module(module, cells, voltage, library, names)
+            name: _module(module, power, wires, library, names)
             for name, module in modules.items()
             if name not in names
         },
@@ -92,12 +100,14 @@ def _clock_gate(library: Library, cells: Mapping[str, PowerCell]) -> ClockGate:
 
 def _module(
     module: Mapping[str, Any],
-    cells: Mapping[str, PowerCell],
-    voltage: float,
+    power_library: PowerLibrary,
+    wires: WireLoad | None,
     library: Library,
     macros: set[str],
 ) -> GateModule:
+    cells, voltage = power_library.cells, power_library.voltage
     load: dict[int, float] = {}
+    loads: Counter[int] = Counter()
     inner: dict[int, float] = {}
     drivers: dict[int, tuple[PowerCell, str]] = {}
     clock = module["ports"]["clk_i"]["bits"][0]
@@ -123,6 +133,7 @@ def _module(
             bit = pins[pin][0]
             flip_flops += pin == power.clock and not power.enable
             load[bit] = load.get(bit, 0.0) + description.capacitance_pf
+            loads[bit] += 1
             inner[bit] = inner.get(bit, 0.0) + description.energy_pj
         for pin in power.outputs:
             for bit in pins.get(pin, ()):
@@ -130,6 +141,8 @@ def _module(
     energies: dict[int, float] = {}
     for bit in {*load, *drivers}:
         charge = load.get(bit, 0.0)
+        if wires is not None and loads[bit]:
+            charge += wires.capacitance_pf(loads[bit])
         energy = charge * voltage**2 / 2 + inner.get(bit, 0.0)
         if bit in drivers:
             power, pin = drivers[bit]
@@ -167,15 +180,17 @@ def _representatives(netnames: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def cell_models(netlist: GateNetlist, cells: Mapping[str, PowerCell], used: set[str]) -> str:
-    """Verilog of the cells and memories that a netlist uses, with the delays of the Liberty file, so that glitches are there as well."""
+def cell_models(
+    netlist: GateNetlist, cells: Mapping[str, PowerCell], used: set[str], *, delays: bool
+) -> str:
+    """Verilog of the cells and memories that a netlist uses; with the delays of the Liberty file there are glitches as well."""
     texts = ["`timescale 1ns/1ps"]
-    texts += [_cell_model(cells[name]) for name in sorted(used)]
+    texts += [_cell_model(cells[name], delays=delays) for name in sorted(used)]
     texts += [_macro_model(macro) for macro in netlist.macros]
     return "\n".join(texts)
 
 
-def _cell_model(cell: PowerCell) -> str:
+def _cell_model(cell: PowerCell, *, delays: bool) -> str:
     ports = ", ".join([*cell.inputs, *cell.outputs])
     lines = [f"module {cell.name} ({ports});"]
     lines += [f"  input {name};" for name in cell.inputs]
@@ -183,13 +198,15 @@ def _cell_model(cell: PowerCell) -> str:
     if cell.enable:
         # Without delay: the clock tree is balanced behind the gates.
         lines += ["  reg enabled = 0;"]
-        lines += [f"  always @({cell.clock}, {cell.enable}) if (!{cell.clock}) enabled = {cell.enable};"]
+        lines += [
+            f"  always @({cell.clock}, {cell.enable}) if (!{cell.clock}) enabled = {cell.enable};"
+        ]
         lines += [f"  assign {name} = {cell.clock} & enabled;" for name in cell.outputs]
     elif cell.clock:
         lines += _register_model(cell)
     else:
         lines += [
-            f"  assign #({output.delay_ns:.3f}) {name} = {output.function};"
+            f"  assign {f'#({output.delay_ns:.3f}) ' if delays else ''}{name} = {output.function};"
             for name, output in cell.outputs.items()
         ]
     return "\n".join([*lines, "endmodule", ""])
@@ -203,9 +220,7 @@ def _register_model(cell: PowerCell) -> list[str]:
             edges.append(f"posedge {condition.strip('~()')}" if "~" not in condition else f"negedge {condition.strip('~()')}")  # fmt: skip
             changes.append(f"if ({condition}) IQ <= {value}; else ")
     lines = ["  reg IQ = 1'b0;", "  wire IQN = ~IQ;"]
-    lines.append(
-        f"  always @({' or '.join(edges)}) {''.join(changes)}IQ <= {cell.next_state};"
-    )
+    lines.append(f"  always @({' or '.join(edges)}) {''.join(changes)}IQ <= {cell.next_state};")
     lines += [
         f"  assign #({output.delay_ns:.3f}) {name} = {output.function};"
         for name, output in cell.outputs.items()
@@ -233,4 +248,3 @@ module {macro.module} (clk_i, read_i, read_address_i, read_data_o, write_i, writ
   end
 endmodule
 """
-

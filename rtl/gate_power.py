@@ -122,6 +122,8 @@ def measure_power(
     cells: Mapping[str, PowerCell],
     state: bytes,
     samples: Sequence[Sample],
+    *,
+    glitches: bool = True,
 ) -> GatePower:
     """Simulate the netlist in a folder (see `build_netlist`) with samples, from a state as `pack_state` gives it.
 
@@ -132,7 +134,9 @@ def measure_power(
     _write_bench(folder, chip, state, samples)
     text = (folder / NETLIST_FILE).read_text(encoding="utf-8")
     used = {name for name in cells if f" {name} " in text}
-    (folder / "cells.v").write_text(cell_models(netlist, cells, used), encoding="utf-8")
+    (folder / "cells.v").write_text(
+        cell_models(netlist, cells, used, delays=glitches), encoding="utf-8"
+    )
     _simulate(folder)
     predictions = [int(line) for line in (folder / "printed.txt").read_text().split() if line.isdigit()]  # fmt: skip
     if len(predictions) != len(samples):
@@ -250,7 +254,9 @@ def _energies(
                 value = value.rjust(len(bits), "0" if value[0] in "01" else value[0])
                 before = old.get(key)
                 if started and before is not None and before != value:
-                    for place, (a, b) in enumerate(zip(reversed(before), reversed(value), strict=True)):
+                    for place, (a, b) in enumerate(
+                        zip(reversed(before), reversed(value), strict=True)
+                    ):
                         if a != b:
                             for module, energy in bits[place]:
                                 totals[module] = totals.get(module, 0.0) + energy
@@ -283,7 +289,9 @@ def _read_header(waves: Iterator[str], netlist: GateNetlist) -> Weights:
     return weights
 
 
-def _add_net(weights: Weights, netlist: GateNetlist, scopes: Sequence[str], words: list[str]) -> None:
+def _add_net(
+    weights: Weights, netlist: GateNetlist, scopes: Sequence[str], words: list[str]
+) -> None:
     """$var TYPE WIDTH KEY NAME [RANGE] $end."""
     top = netlist.modules[TOP]
     if scopes == ["bench", "chip"]:
@@ -299,7 +307,9 @@ def _add_net(weights: Weights, netlist: GateNetlist, scopes: Sequence[str], word
         energies = module.nets.get(name + words[5])  # a single bit of a vector that was taken apart
     if energies is None or not any(energies):
         return
-    assert len(energies) == width, f"{name}: {width} bits in the waves, {len(energies)} in the netlist"
+    assert len(energies) == width, (
+        f"{name}: {width} bits in the waves, {len(energies)} in the netlist"
+    )
     bits = weights.setdefault(key, [[] for _ in range(width)])
     for place, energy in enumerate(energies):
         if energy:

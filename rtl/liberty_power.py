@@ -1,6 +1,6 @@
 """What a Liberty file says of the energy of its cells: capacitance, internal energy of each toggle, leakage, delay.
 
-One operating point stands for the tables: a middling slew, the load of each net where a table has one. Energies that depend on other pins (`when`) are averaged.
+One slew stands for all edges; energies are taken at the load of each net where a table has loads. Energies that depend on other pins (`when`) are averaged.
 """
 
 import re
@@ -11,7 +11,7 @@ import numpy as np
 
 from flipcore.errors import InputError
 
-SLEW_NS = 0.1  # of every edge: what a cell of this kind drives into a few others
+SLEW_NS = 0.1  # of an edge: what a cell of this kind drives into a few others
 DELAY_LOAD_PF = 0.01  # at which a cell's delay is read
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|/\*.*?\*/|([\w$]+)\s*\(([^()]*)\)\s*(\{|;)|([\w$]+)\s*:\s*("[^"]*"|[^;}\n]+)|(\})', re.DOTALL)  # fmt: skip
@@ -20,11 +20,12 @@ _NANOWATTS = {"1pW": 1e-3, "1nW": 1.0, "10nW": 10.0, "100nW": 100.0, "1uW": 1e3,
 
 @dataclass
 class Group:
-    """A group of a Liberty file: kind, name, simple attributes, groups inside it."""
+    """A group of a Liberty file: kind, name, simple attributes, lists, groups inside it."""
 
     kind: str
     name: str
     values: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
     groups: list["Group"] = field(default_factory=list)
 
     def inside(self, *kinds: str) -> Iterator["Group"]:
@@ -88,8 +89,50 @@ class PowerCell:
     enable: str = ""
 
 
-def read_power_cells(text: str, source: str) -> tuple[float, dict[str, PowerCell]]:
-    """Supply voltage and cells of a Liberty text, latches and what has no function left out.
+@dataclass(frozen=True, kw_only=True)
+class WireLoad:
+    """What a library expects of the wires of a block of some size.
+
+    Attributes:
+        pf_per_length: capacitance.
+        slope: length that each further load adds, beyond those of the table.
+        lengths: length by number of loads.
+    """
+
+    pf_per_length: float
+    slope: float
+    lengths: dict[int, float]
+
+    def capacitance_pf(self, loads: int) -> float:
+        """Capacitance of a net with so many loads, linear between the numbers of the table."""
+        known = sorted(self.lengths)
+        beyond = max(0, loads - known[-1]) * self.slope
+        length = float(np.interp(loads, known, [self.lengths[number] for number in known]))
+        return self.pf_per_length * (length + beyond)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerLibrary:
+    """What is needed of a Liberty file to weigh toggles.
+
+    Attributes:
+        voltage: of the supply, in V.
+        cells: by name.
+        wire_loads: by name; empty if the library has none.
+    """
+
+    voltage: float
+    cells: dict[str, PowerCell]
+    wire_loads: dict[str, WireLoad]
+
+
+def read_power_library(text: str, source: str, slew_ns: float = SLEW_NS) -> PowerLibrary:
+    """Read a Liberty text, latches and cells without a function left out.
+
+    Args:
+        text: of the file.
+        source: its name, for errors.
+        slew_ns: of every edge.
 
     Raises:
         InputError: it has no tables of internal power, or no cells.
@@ -104,11 +147,24 @@ def read_power_cells(text: str, source: str) -> tuple[float, dict[str, PowerCell
     cells = {
         group.name: cell
         for group in library.inside("cell")
-        if (cell := _cell(group, _NANOWATTS[leakage_unit])) is not None
+        if (cell := _cell(group, _NANOWATTS[leakage_unit], slew_ns)) is not None
     }
     if not any(output.energies_pj for cell in cells.values() for output in cell.outputs.values()):
         raise InputError(f"{source}: has no internal_power tables: energies cannot be worked out")
-    return voltage, cells
+    return PowerLibrary(
+        voltage=voltage,
+        cells=cells,
+        wire_loads={group.name: _wire_load(group) for group in library.inside("wire_load")},
+    )
+
+
+def _wire_load(group: Group) -> WireLoad:
+    pairs = [_numbers(values) for values in group.lists.get("fanout_length", ())]
+    return WireLoad(
+        pf_per_length=float(group.values.get("capacitance", "0")),
+        slope=float(group.values.get("slope", "0")),
+        lengths={int(loads): length for loads, length in pairs} or {1: 0.0},
+    )
 
 
 def _parse(text: str, source: str) -> Group:
@@ -121,7 +177,7 @@ def _parse(text: str, source: str) -> Group:
             stack[-1].groups.append(group)
             stack.append(group)
         elif kind is not None:
-            stack[-1].values[kind] = arguments
+            stack[-1].lists.setdefault(kind, []).append(arguments)
         elif key is not None:
             stack[-1].values[key] = value.strip()
         elif closing is not None and len(stack) > 1:
@@ -132,7 +188,7 @@ def _parse(text: str, source: str) -> Group:
     return libraries[0]
 
 
-def _cell(group: Group, leakage_factor: float) -> PowerCell | None:
+def _cell(group: Group, leakage_factor: float, slew_ns: float) -> PowerCell | None:
     """The cell of a group; None if it is one that no netlist of ours has."""
     is_gate = "latch_posedge" in group.values.get("clock_gating_integrated_cell", "")
     if not is_gate and list(group.inside("latch", "latch_bank", "statetable")):
@@ -145,13 +201,13 @@ def _cell(group: Group, leakage_factor: float) -> PowerCell | None:
     for pin in sorted(group.inside("pin"), key=lambda pin: pin.values.get("direction", "")):
         direction = pin.values.get("direction", "").strip('"')
         if direction == "input":
-            inputs[pin.name] = _input_pin(pin)
+            inputs[pin.name] = _input_pin(pin, slew_ns)
             clock = pin.name if is_gate and "clock_gate_clock_pin" in pin.values else clock
             enable = pin.name if "clock_gate_enable_pin" in pin.values else enable
         elif is_gate and "clock_gate_out_pin" in pin.values:
-            outputs[pin.name] = _output(pin, inputs[clock])
+            outputs[pin.name] = _output(pin, inputs[clock], slew_ns)
         elif direction == "output" and "function" in pin.values and "three_state" not in pin.values:
-            outputs[pin.name] = _output(pin, inputs.get(clock))
+            outputs[pin.name] = _output(pin, inputs.get(clock), slew_ns)
     if not outputs:
         return None
     values = flip_flop.values if flip_flop else {}
@@ -173,8 +229,8 @@ def _expression(text: str) -> str:
     return text.strip('"').replace("*", "&").replace("+", "|").replace("!", "~")
 
 
-def _input_pin(pin: Group) -> Pin:
-    edges = [_edge_energies(pin, kind) for kind in ("rise_power", "fall_power")]
+def _input_pin(pin: Group, slew_ns: float) -> Pin:
+    edges = [_edge_energies(pin, kind, slew_ns) for kind in ("rise_power", "fall_power")]
     if pin.values.get("clock") == "true":
         # A zero stands where the output changes as well: its table holds all of that edge.
         edges = [[energy for energy in edge if energy] for edge in edges]
@@ -187,15 +243,15 @@ def _input_pin(pin: Group) -> Pin:
     )
 
 
-def _edge_energies(pin: Group, kind: str) -> list[float]:
+def _edge_energies(pin: Group, kind: str, slew_ns: float) -> list[float]:
     return [
-        _at(table, None)
+        _at(table, slew_ns, None)
         for power in pin.inside("internal_power")
         for table in power.inside(kind, "power")
     ]
 
 
-def _output(pin: Group, clock: Pin | None) -> Output:
+def _output(pin: Group, clock: Pin | None, slew_ns: float) -> Output:
     # What reset costs is no part of a running chip: of a register only the edges that the clock makes.
     is_register = clock is not None
     tables = [
@@ -205,13 +261,13 @@ def _output(pin: Group, clock: Pin | None) -> Output:
         for table in power.inside("rise_power", "fall_power", "power")
     ]
     loads = _loads(tables)
-    energies = [float(np.mean([_at(table, load) for table in tables])) for load in loads]
+    energies = [float(np.mean([_at(table, slew_ns, load) for table in tables])) for load in loads]
     if clock is not None and energies:
         # These tables hold the charge of the load, too, which is counted with the net: the least load
         # has none. They also hold the edge of the clock, which is counted in every cycle.
         energies = [energies[0] - clock.rise_energy_pj] * len(loads)
     delays = [
-        _at(table, DELAY_LOAD_PF)
+        _at(table, slew_ns, DELAY_LOAD_PF)
         for timing in pin.inside("timing")
         for table in timing.inside("cell_rise", "cell_fall")
     ]
@@ -227,22 +283,26 @@ def _numbers(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?[\d.]+(?:[eE][-+]?\d+)?", text)]
 
 
+def _list(group: Group, name: str) -> list[float]:
+    """Numbers of a list that stands there once."""
+    return _numbers(group.lists.get(name, [""])[0])
+
+
 def _loads(tables: list[Group]) -> tuple[float, ...]:
     for table in tables:
-        if "index_2" in table.values:
-            return tuple(_numbers(table.values["index_2"]))
+        if "index_2" in table.lists:
+            return tuple(_list(table, "index_2"))
     return (0.0,) if tables else ()
 
 
-def _at(table: Group, load_pf: float | None) -> float:
-    """A table at the slew `SLEW_NS` and at a load, linear between its points."""
-    values = _numbers(table.values.get("values", "0"))
-    slews = _numbers(table.values.get("index_1", ""))
-    loads = _numbers(table.values.get("index_2", ""))
+def _at(table: Group, slew_ns: float, load_pf: float | None) -> float:
+    """A table at a slew and at a load, linear between its points."""
+    values = _list(table, "values") or [0.0]
+    slews, loads = _list(table, "index_1"), _list(table, "index_2")
     if len(values) == 1:
         return values[0]
     grid = np.array(values).reshape(len(slews), -1)
-    column = [float(np.interp(SLEW_NS, slews, grid[:, k])) for k in range(grid.shape[1])]
+    column = [float(np.interp(slew_ns, slews, grid[:, k])) for k in range(grid.shape[1])]
     if len(column) == 1 or load_pf is None:
         return column[0]
     return float(np.interp(load_pf, loads, column))

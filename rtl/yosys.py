@@ -221,7 +221,9 @@ def map_hierarchy(
     known = {*library.cells, *modules}
     unmapped = {c["type"] for m in modules.values() for c in m["cells"].values()} - known
     if unmapped:
-        raise CheckError(f"{design.top}: {library.name} has no cell for {', '.join(sorted(unmapped))}")
+        raise CheckError(
+            f"{design.top}: {library.name} has no cell for {', '.join(sorted(unmapped))}"
+        )
     return modules
 
 

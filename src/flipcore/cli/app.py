@@ -132,6 +132,43 @@ def sweep(
     )
 
 
+@app.command(
+    epilog="Examples: `flipcore estimate mnist` · `flipcore estimate --from runs/mnist-seed0 --out build/estimate` · "
+    "`flipcore estimate mnist --rate training.input_events=0.05 --json` · `flipcore estimate --compare digits mnist my_chip.yaml`"
+)
+def estimate(
+    chips: Annotated[list[str] | None, typer.Argument(metavar="[CHIP]...", help="A preset, or a chip description that ends in .yaml; several with --compare. digits by default.")] = None,
+    runs: Annotated[list[Path] | None, typer.Option("--from", metavar="RUN", help="Price the counts of a finished run (its run directory). Repeatable with --compare.")] = None,
+    technology: Annotated[str, typer.Option(help="Name of a technology, or a file of coefficients that ends in .csv.")] = "ihp-sg13g2",
+    rates: Annotated[str | None, typer.Option(metavar="RATES", help="Activity without a run: measured rates by name, or a file that ends in .yaml; those nearest to the chip by default.")] = None,
+    rate_changes: Annotated[list[str] | None, typer.Option("--rate", metavar="KEY=VALUE", help="Change a rate: inference.layers.0.spikes=0.1. Repeatable.")] = None,
+    changes: SetOption = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Put several chips and runs side by side.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write figures (JSON, CSV), rates and plots here.")] = None,
+    accelergy: Annotated[bool, typer.Option("--accelergy", help="With --out: action counts, ERT and ART as Accelergy reads them.")] = False,
+    sanafe: Annotated[bool, typer.Option("--sanafe", help="With --out: the architecture for SANA-FE, and of a run the network.")] = False,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Energy, area, latency and power of a chip, from a run's counts or stated activity, with error bands."""
+    from flipcore.cli import estimate as command
+
+    command.run(
+        command.Request(
+            chips=tuple(chips or ()),
+            runs=tuple(runs or ()),
+            technology=technology,
+            rates=rates,
+            rate_changes=tuple(rate_changes or ()),
+            changes=tuple(changes or ()),
+            compare=compare,
+            out=out,
+            accelergy=accelergy,
+            sanafe=sanafe,
+        ),
+        as_json=json,
+    )
+
+
 @app.command(epilog="Examples: `flipcore presets` · `flipcore presets mnist > my_chip.yaml`")
 def presets(
     name: Annotated[str | None, typer.Argument(help="Print this preset's YAML.")] = None,
@@ -257,6 +294,43 @@ def sram(
     from flipcore.cli import hw as command
 
     command.sram(macros, source, out, as_json=json)
+
+
+LibertyOption = Annotated[Path, typer.Option(metavar="FILE", help="Liberty file of the cells, with power tables; plain or gzipped.")]  # fmt: skip
+WorkOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the records; those that are there and still hold are not measured again.")]  # fmt: skip
+
+
+@hw_app.command(
+    epilog="Examples: `flipcore hw characterize --liberty cells.lib.gz` · "
+    "`flipcore hw characterize --liberty cells.lib.gz --out build/logic.csv`"
+)
+def characterize(
+    liberty: LibertyOption,
+    work: WorkOption = Path("characterization"),
+    source: Annotated[str, typer.Option(metavar="KEY", help="Source that the rows name.")] = "gate-level",
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the rows for a technology's CSV here.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Synthesise chips, let their gates learn in simulation, and fit what each action of the logic takes (about half an hour)."""
+    from flipcore.cli import characterization as command
+
+    command.characterize(liberty, work, source, out, as_json=json)
+
+
+@hw_app.command(
+    epilog="Examples: `flipcore hw validate --liberty cells.lib.gz` · "
+    "`flipcore hw validate --liberty cells.lib.gz --technology build/mine.csv`"
+)
+def validate(
+    liberty: LibertyOption,
+    work: WorkOption = Path("characterization"),
+    technology: Annotated[str, typer.Option(help="Technology whose logic is held against the gates.")] = "ihp-sg13g2",
+    json: JsonOption = False,
+) -> None:
+    """Hold the model against the gates of chips that it was not fitted on: other sizes, other data (about half an hour)."""
+    from flipcore.cli import characterization as command
+
+    command.validate(liberty, work, technology, as_json=json)
 
 
 def _refuse_beside(context: typer.Context, option: str, *others: str) -> None:
