@@ -168,7 +168,11 @@ def _fit_side(side: Side, num_cores: int) -> Side:
 
 
 def measured_side(chip: Chip, counts: EventCounts) -> Side:
-    """Rates of a run's counts; those that `expected_counts` turns back into the same counts."""
+    """Rates of a run's counts; those that `expected_counts` turns back into the same counts.
+
+    Raises:
+        InputError: the counts contradict each other.
+    """
     steps = counts.samples * chip.steps
     first = {name: int(counts.per_core(name)[0]) for name in ("events", "merged_events")}
     return Side(
@@ -179,6 +183,8 @@ def measured_side(chip: Chip, counts: EventCounts) -> Side:
 
 
 def _share(part: float, whole: float) -> float:
+    if part < 0:
+        raise InputError(f"counts: a difference of counts is {part}: they contradict each other")
     return min(part / whole, 1.0) if whole else 0.0
 
 

@@ -81,10 +81,10 @@ def alternatives(
 
     ways: list[tuple[str, Callable[[int], _Stores]]] = [
         ("this chip", own(chip)),
-        ("BSO, 8-bit momentum", own(_variant(chip, rule="bso", momentum_bits=8))),
-        ("BSO, 4-bit momentum", own(_variant(chip, rule="bso", momentum_bits=4))),
-        ("T-BSO, 8-bit momentum", own(_variant(chip, rule="tbso", momentum_bits=8))),
-        ("BSO as published, fp32", floating(1, everything=True)),
+        ("BSO, 8 bits", own(_variant(chip, rule="bso", momentum_bits=8))),
+        ("BSO, 4 bits", own(_variant(chip, rule="bso", momentum_bits=4))),
+        ("T-BSO, 8 bits", own(_variant(chip, rule="tbso", momentum_bits=8))),
+        ("BSO, fp32, as published", floating(1, everything=True)),
         ("latent fp32, SGD", floating(1, everything=False)),
         ("latent fp32, Adam", floating(1 + ADAM_MOMENTS, everything=False)),
         ("OTTT, latent fp32, SGD", floating(1, everything=True)),

@@ -49,7 +49,7 @@ class Workload:
         inference: counts of classified samples.
         epoch_samples: training samples of an epoch; 0 where unknown.
         origin: where the counts come from, in words.
-        rates: the same activity as rates.
+        rates: the stated rates; None for those of counts, which `workload_rates` measures.
         notes: what a reader of the figures must know.
     """
 
@@ -58,7 +58,7 @@ class Workload:
     inference: EventCounts
     epoch_samples: int
     origin: str
-    rates: Rates
+    rates: Rates | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -88,16 +88,30 @@ def run_workload(run_dir: Path) -> Workload:
             f"{path}: damaged or not of a run: {type(error).__name__} {error}"
         ) from None
     origin = f"the run {run_dir}: {chip.name} on {dataset}, {epochs} epochs, seed {seed}"
-    epoch_samples = training.samples // epochs if epochs else 0
-    rates = Rates(
-        name=chip.name,
-        source=origin,
-        epoch_samples=epoch_samples,
-        training=measured_side(chip, training) if training.samples else None,
-        inference=measured_side(chip, inference),
-    )
     return Workload(
-        chip, training if training.samples else None, inference, epoch_samples, origin, rates
+        chip,
+        training if training.samples else None,
+        inference,
+        training.samples // epochs if epochs else 0,
+        origin,
+    )
+
+
+def workload_rates(workload: Workload) -> Rates:
+    """The activity as rates: those stated, or those that the counts show.
+
+    Raises:
+        InputError: the counts contradict each other.
+    """
+    if workload.rates is not None:
+        return workload.rates
+    chip, training = workload.chip, workload.training
+    return Rates(
+        name=chip.name,
+        source=workload.origin,
+        epoch_samples=workload.epoch_samples,
+        training=measured_side(chip, training) if training else None,
+        inference=measured_side(chip, workload.inference),
     )
 
 

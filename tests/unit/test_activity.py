@@ -219,3 +219,11 @@ def test_rates_are_named_with_their_source() -> None:
         rates: Rates = load_rates(name)
         assert rates.name == name
         assert "flipcore simulate" in rates.source
+
+
+def test_counts_that_contradict_each_other_have_no_rates() -> None:
+    chip = load_chip("digits")
+    counts = counts_of(chip, 2, 0.5, learn=True)
+    counts.cores[0, COUNT_NAMES.index("weight_reads")] = 0
+    with pytest.raises(InputError, match="contradict each other"):
+        measured_side(chip, counts)

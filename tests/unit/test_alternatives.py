@@ -45,10 +45,10 @@ def test_bits_worked_out_by_hand(technology: Technology) -> None:
     history = 3 * 4 * 33 + 3 * 8 + 4 * 32  # potentials and spikes, input events, errors
     assert {name: (way.synapse_bits, way.other_bits) for name, way in ways.items()} == {
         "this chip": (6 * synapses, own),
-        "BSO, 8-bit momentum": (8 * synapses, own),
-        "BSO, 4-bit momentum": (4 * synapses, own),
-        "T-BSO, 8-bit momentum": (8 * synapses, own + 3 * 32),
-        "BSO as published, fp32": (32 * synapses, floating),
+        "BSO, 8 bits": (8 * synapses, own),
+        "BSO, 4 bits": (4 * synapses, own),
+        "T-BSO, 8 bits": (8 * synapses, own + 3 * 32),
+        "BSO, fp32, as published": (32 * synapses, floating),
         "latent fp32, SGD": (32 * synapses, latent),
         "latent fp32, Adam": (96 * synapses, latent),
         "OTTT, latent fp32, SGD": (32 * synapses, floating),
@@ -79,7 +79,7 @@ def test_energy_worked_out_by_hand(technology: Technology) -> None:
     shared = weights + lists + 10 * 32 * read + 3 * write + 8 * 20 * read + 12 * write
     energies = {name: way.energy_pj.value * 2 for name, way in ways.items() if way.energy_pj}
     assert energies["this chip"] == pytest.approx(shared + 5 * 24 * read + 5 * write)
-    assert energies["BSO, 8-bit momentum"] == pytest.approx(shared + 5 * 32 * read + 5 * write)
+    assert energies["BSO, 8 bits"] == pytest.approx(shared + 5 * 32 * read + 5 * write)
     assert energies["latent fp32, SGD"] == pytest.approx(shared + 8 * 128 * read + 8 * write)
     assert energies["latent fp32, Adam"] == pytest.approx(shared + 8 * 384 * read + 8 * write)
     # 12 words of events in 6 steps, half of them live: 6 words of gradient.

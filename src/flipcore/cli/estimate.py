@@ -21,6 +21,7 @@ from flipcore.hwmodel.estimate import (
     make_estimate,
     rates_workload,
     run_workload,
+    workload_rates,
 )
 from flipcore.hwmodel.estimate_plot import plot_comparison, plot_estimate
 from flipcore.hwmodel.sanafe import sanafe_files
@@ -106,7 +107,7 @@ def _write(folder: Path, estimate: Estimate, request: Request, run_dir: Path | N
         "estimate.json": json_format.dumps(figures, indent=1) + "\n",
         "energy.csv": energy_csv(estimate),
         "area.csv": area_csv(estimate),
-        "rates.yaml": rates_yaml(estimate.workload.rates),
+        "rates.yaml": rates_yaml(workload_rates(estimate.workload)),
     }
     chip = estimate.workload.chip
     if request.accelergy:
