@@ -97,7 +97,7 @@ def test_inexact_operations_are_found(source: str, found: list[str]) -> None:
     assert list(inexact_operations(source)) == found
 
 
-@pytest.mark.parametrize("words", [["--help"], ["simulate", "--help"], ["presets"]])
+@pytest.mark.parametrize("words", [["--help"], ["simulate", "--help"], ["presets"], ["estimate"]])
 def test_light_commands_load_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-c", START, *words], capture_output=True, text=True, check=True

@@ -74,6 +74,7 @@ def print_estimate(figures: Figures, out: Path | None) -> None:
     console.print(_totals(figures))
     console.print(_phases(figures))
     console.print(_components(figures))
+    console.print(_memories(figures))
     console.print(_alternatives(figures))
     for warning in figures["warnings"]:
         _line(console, f"[yellow]warning:[/] {warning}")
@@ -152,11 +153,39 @@ def _components(figures: Figures) -> Table:
         # A module may have the name of a sum among the stores.
         is_store = any(row["memory"] == key for row in figures["memories"])
         table.add_row(
-            key.replace("_", " "),
+            _name(key),
             *(_part(figures, side, "component", key) for side in SIDES),
             _area(areas[key]) if key in areas else "-",
             f"{bits[key] / 1000:,.1f}" if is_store else "-",
         )
+    return table
+
+
+def _name(component: str) -> str:
+    # The readout's totals are a store of that name (T13), and no sum.
+    return "readout total" if component == "total" else component.replace("_", " ")
+
+
+def _memories(figures: Figures) -> Table:
+    table = _table("Memories", "", "words x bits", "ports", "built of", "kbit")
+    for row in figures["memories"]:
+        parts = ", ".join(f"{count} of {words}x{bits}" for words, bits, count in row["macros"])
+        table.add_row(
+            f"{_name(row['memory'])}, core {row['core']}",
+            f"{row['words']:,} x {row['bits']}",
+            row["ports"],
+            f"SRAM: {parts}" if row["built_of"] == "sram" else row["built_of"],
+            f"{row['words'] * row['bits'] / 1000:,.1f}",
+        )
+    table.add_section()
+    bits = figures["memory_bits"]
+    registers = bits["total_chip"] - sum(row["words"] * row["bits"] for row in figures["memories"])
+    for name, number in (
+        ("registers", registers),
+        ("needed to classify", bits["total_inference"]),
+        ("added by learning", bits["total_learning"]),
+    ):
+        table.add_row(name, "", "", "", f"{number / 1000:,.1f}")
     return table
 
 
