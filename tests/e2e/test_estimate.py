@@ -128,9 +128,9 @@ def test_the_rates_of_a_run_give_its_estimate(from_run: dict[str, Any], folder: 
 
 
 def test_without_a_run_measured_rates_are_named(folder: Path) -> None:
-    figures = figures_of(flipcore("estimate", "nmnist", "--json", folder=folder))
+    figures = figures_of(flipcore("estimate", "fashion-mnist", "--json", folder=folder))
     assert figures["technology"] == "ihp-sg13g2"
-    assert "the rates `mnist`: flipcore simulate mnist" in figures["counts_from"]
+    assert "the rates `fashion-mnist`: flipcore simulate fashion-mnist" in figures["counts_from"]
     assert_band(figures["energy_pj"]["train_sample"])
     assert figures["sources"]
 

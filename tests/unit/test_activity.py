@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flipcore.chip import Chip, load_chip, parse_chip
+from flipcore.chip import Chip, load_chip, parse_chip, preset_names
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
 from flipcore.hwmodel.activity import (
@@ -76,15 +76,18 @@ def test_scrubbed_rows_are_those_of_many_samples() -> None:
     assert found.total("words_decayed") == 320 * (64 * 16 + 256) // 16
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist"])
+# Of the runs that the rates were measured on.
+CYCLES = {"digits": 5971.6, "mnist": 18408.2, "fashion-mnist": 41195.6, "nmnist": 75760.5}
+
+
+@pytest.mark.parametrize("name", sorted(CYCLES))
 def test_measured_rates_give_the_cycles_of_the_preset(name: str) -> None:
     rates = load_rates(name)
     assert rates.training is not None
     chip = load_chip(name)
     assert name in rates.source
     cycles = expected_counts(chip, rates.training, 1000).cycles / 1000
-    # Of the runs that the rates were measured on.
-    assert cycles == pytest.approx({"digits": 5971.6, "mnist": 18408.2}[name], rel=FEW_PERCENT)
+    assert cycles == pytest.approx(CYCLES[name], rel=FEW_PERCENT)
 
 
 def test_counts_worked_out_by_hand() -> None:
@@ -147,9 +150,11 @@ def test_rates_are_stored_and_read_back(tmp_path: Path) -> None:
 
 
 def test_every_chip_finds_measured_rates() -> None:
-    assert rates_names() == ["digits", "mnist"]
-    assert default_rates_name(load_chip("digits")) == "digits"
-    assert default_rates_name(load_chip("nmnist")) == "mnist"
+    assert rates_names() == preset_names()
+    for name in preset_names():
+        assert default_rates_name(load_chip(name)) == name
+    assert default_rates_name(load_chip("mnist", ["workload.dataset=fashion-mnist"])) == "fashion-mnist"  # fmt: skip
+    assert default_rates_name(load_chip("digits", ["name=mine", "workload.dataset=mine"])) == "mnist"  # fmt: skip
 
 
 def test_rates_of_two_cores_serve_a_chip_of_any_number() -> None:
