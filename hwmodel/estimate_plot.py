@@ -22,7 +22,7 @@ def plot_estimate(figures: dict[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(13, 8), layout="constrained")
     figure.suptitle(
-        f"{figures['name']} in {figures['technology_title']} at {figures['clock_mhz']:g} MHz"
+        f"{figures['name']}, {figures['clock_mhz']:g} MHz: {figures['technology_title']}"
     )
     training, inference, memory, area = figure.subplots(2, 2).flat
     for axes, side in ((training, "train_sample"), (inference, "inference")):
@@ -108,7 +108,7 @@ def _draw_energy(axes: Any, figures: dict[str, Any], side: str) -> None:
     axes.set_xlim(left=0.0)
     axes.margins(x=0.05)
     axes.invert_yaxis()
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="lower right")
 
 
 def _in_nj(band: dict[str, float]) -> dict[str, float]:

@@ -80,8 +80,9 @@ def print_estimate(figures: Figures, out: Path | None) -> None:
         _line(console, f"[yellow]warning:[/] {warning}")
     for note in figures["notes"]:
         _line(console, f"note: {note}")
-    for source in figures["sources"]:
-        _line(console, f"source: {source['authors']}: {source['title']} ({source['year']}), {source['url']}")  # fmt: skip
+    lines = (f"source: {one['authors']}: {one['title']} ({one['year']}), {one['url']}" for one in figures["sources"])  # fmt: skip
+    for line in dict.fromkeys(lines):  # several tables of one paper are several sources
+        _line(console, line)
     if out is not None:
         _line(console, f"Files are in {out}")
 
