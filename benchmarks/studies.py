@@ -161,6 +161,11 @@ STUDIES: dict[str, Study] = {
         ),
         24, 2, 6,
     ),
+    "lanes": Study(
+        "digits",
+        tuple(_tuned(f"{lanes} lanes", f"core.lanes={lanes}") for lanes in (8, 16, 32, 64)),
+        14, 2, 6,
+    ),
     "steps": Study(
         "digits",
         tuple(_tuned(f"T = {steps}", f"steps={steps}") for steps in (1, 2, 4, 8, 16)),
