@@ -163,12 +163,6 @@ FIT = (
 
 # What the model is held against: other sizes, other data, other mixtures of options.
 VALIDATION = (
-    Subject(name="check-mnist-16", preset="mnist", changes=("layers.0.neurons=32",), dataset="mnist", samples=1, warm_up=500),
-    Subject(name="check-mnist-8", preset="mnist", changes=("layers.0.neurons=20", "core.lanes=8", "core.momentum_bits=6", "core.gradient_shift=11"), dataset="mnist", samples=1, warm_up=500),
-    Subject(name="check-fashion-12", preset="fashion-mnist", changes=("layers.0.neurons=24", "core.lanes=12"), dataset="fashion-mnist", samples=1, warm_up=500),
-    Subject(name="check-fashion-softmax", preset="fashion-mnist", changes=("layers.0.neurons=16", "core.lanes=8", "error={kind: softmax, sharpness: 3, of: step}"), dataset="fashion-mnist", samples=1, warm_up=500),
-    Subject(name="check-fashion-lif", preset="fashion-mnist", changes=("layers.0.neurons=12", "core.lanes=4", "core.neuron=lif", "core.memory_ports=1rw", "steps=3"), dataset="fashion-mnist", samples=1, warm_up=500),
-    Subject(name="check-mnist-tbso", preset="mnist", changes=("layers.0.neurons=16", "core.lanes=8", "core.rule=tbso", "core.square_shift=4", "steps=2"), dataset="mnist", samples=1, warm_up=500),
     Subject(name="check-random-wide", preset="digits", changes=("inputs=48", "layers=[{neurons: 40}, {neurons: 7}]", "core.lanes=24"), dataset=RANDOM, samples=6),
     Subject(name="check-random-deep", preset="digits", changes=("inputs=30", "layers=[{neurons: 20}, {neurons: 30}, {neurons: 12}, {neurons: 5}]", "core.lanes=6"), dataset=RANDOM, samples=6),
     Subject(name="check-random-10-bits", preset="digits", changes=("inputs=100", "layers=[{neurons: 36}, {neurons: 12}]", "core.lanes=12", "core.momentum_bits=10", "core.trace_bits=6"), dataset=RANDOM, samples=5),
@@ -176,5 +170,10 @@ VALIDATION = (
     Subject(name="check-random-dense", preset="digits", changes=("inputs=25", "layers=[{neurons: 28}, {neurons: 6}]", "core.lanes=7", "core.decay=dense", "core.decay_shift=5", "core.momentum_bits=6"), dataset=RANDOM, samples=5),
     Subject(name="check-random-per-lane", preset="digits", changes=("inputs=44", "layers=[{neurons: 33}, {neurons: 11}]", "core.lanes=11", "core.random_source=per_lane", "core.trace_bits=4", "core.trace_unit=9"), dataset=RANDOM, samples=5),
     Subject(name="check-random-no-trace", preset="digits", changes=("inputs=70", "layers=[{neurons: 45}, {neurons: 9}]", "core.lanes=15", "core.trace_decay_shift=none", "core.rounding=nearest"), dataset=RANDOM, samples=5),
+    Subject(name="check-random-tbso", preset="digits", changes=("inputs=40", "layers=[{neurons: 26}, {neurons: 10}]", "core.lanes=13", "core.rule=tbso", "core.square_shift=4", "steps=5"), dataset=RANDOM, samples=5),
     Subject(name="check-random-scrub", preset="digits", changes=("inputs=64", "layers=[{neurons: 60}, {neurons: 10}]", "core.lanes=20", "core.decay=scrub", "core.scrub_period=4", "core.momentum_bits=5", "core.gradient_shift=12"), dataset=RANDOM, samples=5),
+    Subject(name="check-mnist-16", preset="mnist", changes=("layers.0.neurons=32",), dataset="mnist", samples=1, warm_up=500),
+    Subject(name="check-mnist-8", preset="mnist", changes=("layers.0.neurons=20", "core.lanes=8", "core.momentum_bits=6", "core.gradient_shift=11"), dataset="mnist", samples=1, warm_up=500),
+    Subject(name="check-fashion-12", preset="fashion-mnist", changes=("layers.0.neurons=24", "core.lanes=12"), dataset="fashion-mnist", samples=1, warm_up=500),
+    Subject(name="check-fashion-lif", preset="fashion-mnist", changes=("layers.0.neurons=12", "core.lanes=4", "core.neuron=lif", "core.memory_ports=1rw", "steps=3"), dataset="fashion-mnist", samples=1, warm_up=500),
 )  # fmt: skip
