@@ -192,7 +192,8 @@ STUDIES: dict[str, Study] = {
 }  # fmt: skip
 
 
-def _document(study: Study, setting: Setting) -> dict[str, Any]:
+def setting_document(study: Study, setting: Setting) -> dict[str, Any]:
+    """The chip document of a setting, before what is retuned is chosen."""
     document, _ = read_chip_document(study.preset)
     for change in setting.changes:
         apply_change(document, change)
@@ -200,7 +201,7 @@ def _document(study: Study, setting: Setting) -> dict[str, Any]:
 
 
 def _plan(study: Study, setting: Setting, folder: Path) -> Plan:
-    document = _document(study, setting)
+    document = setting_document(study, setting)
     if study.tuning_schedule:
         apply_change(document, f"schedule={study.tuning_schedule}")
     return Plan(
@@ -220,7 +221,7 @@ def _measure(study: Study, setting: Setting, folder: Path, processes: int) -> di
     search = _plan(study, setting, folder)
     points, _ = run_sweep(search, processes, lambda done, total: None)
     chosen = points[0]
-    document = _document(study, setting)
+    document = setting_document(study, setting)
     final = Plan(
         document=document,
         variations=tuple(Variation(key, (value,)) for key, value in chosen.values.items()),
