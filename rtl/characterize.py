@@ -11,12 +11,13 @@ from typing import Any
 from flipcore.chip import Chip, chip_document, load_chip
 from flipcore.errors import CheckError
 from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
+from flipcore.rtl.bench.chip_samples import Sample
 from flipcore.rtl.bench.gate_stimulus import phase_counts
-from flipcore.rtl.gate_netlist import build_netlist
+from flipcore.rtl.gate_netlist import map_chip, weigh
 from flipcore.rtl.gate_power import measure_power
 from flipcore.rtl.generate import chip_files
 from flipcore.rtl.liberty import Library
-from flipcore.rtl.liberty_power import SLEW_NS, read_power_library
+from flipcore.rtl.liberty_power import read_power_library
 
 RANDOM = "random"
 
@@ -46,24 +47,20 @@ class Subject:
         return load_chip(self.preset, (*self.changes, f"name={self.name}"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
-    """What a measurement takes into account.
+def stimulus(subject: Subject) -> tuple[list[Sample], bytes]:
+    """What a subject learns while it is measured, and the state that it starts from.
 
-    Attributes:
-        slew_ns: of every edge.
-        wire_load: name of the library's estimate of wires that is charged as well; none: no wires.
-        glitches: cells have delays, so that nets toggle more than once a cycle.
+    Raises:
+        InputError: the data set is missing.
     """
+    chip = subject.chip
+    if subject.dataset != RANDOM:
+        return data_samples(chip, subject.dataset, subject.samples, 0, subject.warm_up)
+    samples, state = random_samples(chip, subject.samples, 0)
+    return [sample for sample in samples if not sample.ignored_kinds], state
 
-    slew_ns: float = SLEW_NS
-    wire_load: str = ""
-    glitches: bool = True
 
-
-def measure(
-    subject: Subject, library: Library, conditions: Conditions | None = None
-) -> dict[str, Any]:
+def measure(subject: Subject, library: Library) -> dict[str, Any]:
     """Synthesise a chip, let its netlist learn, and weigh its toggles.
 
     Returns:
@@ -76,23 +73,14 @@ def measure(
         InputError: the data set is missing, or the library has no power tables.
     """
     chip = subject.chip
-    conditions = conditions or Conditions()
-    power_library = read_power_library(library.text, library.name, conditions.slew_ns)
-    wires = power_library.wire_loads[conditions.wire_load] if conditions.wire_load else None
+    power_library = read_power_library(library.text, library.name)
     files = chip_files(chip, counters=False)
-    if subject.dataset == RANDOM:
-        samples, state = random_samples(chip, subject.samples, 0)
-        samples = [sample for sample in samples if not sample.ignored_kinds]
-    else:
-        samples, state = data_samples(chip, subject.dataset, subject.samples, 0, subject.warm_up)
+    samples, state = stimulus(subject)
     counted, predictions = phase_counts(chip, state, samples)
     with tempfile.TemporaryDirectory(prefix="flipcore-power-") as name:
         folder = Path(name)
-        netlist = build_netlist(folder, files, library, power_library, wires)
-        power = measure_power(
-            folder, chip, netlist, power_library.cells, state, samples,
-            glitches=conditions.glitches,
-        )  # fmt: skip
+        netlist = weigh(map_chip(folder, files, library, power_library.cells), power_library)
+        power = measure_power(folder, chip, netlist, power_library.cells, state, samples)
     if power.predictions != predictions:
         raise CheckError(f"{chip.name}: the netlist's predictions are not the simulator's")
     phases = {}

@@ -53,38 +53,50 @@ class GateNetlist:
     macros: list[Macro]
 
 
-def build_netlist(
-    folder: Path,
-    files: Mapping[str, str],
-    library: Library,
-    power: PowerLibrary,
-    wires: WireLoad | None = None,
-) -> GateNetlist:
-    """Synthesise a chip; leaves `netlist.v` in the folder.
+@dataclass(frozen=True, kw_only=True)
+class MappedChip:
+    """A chip in cells of a library, not yet weighed.
 
-    Args:
-        folder: to work in.
-        files: Verilog, file name to text.
-        library: that is mapped to.
-        power: of the same file.
-        wires: charged as well, if given.
+    Attributes:
+        library: that it is mapped to.
+        modules: by name, as yosys writes them to JSON.
+        macros: memories, by the names that they have in the netlist.
+    """
+
+    library: Library
+    modules: dict[str, Any]
+    macros: list[Macro]
+
+
+def map_chip(
+    folder: Path, files: Mapping[str, str], library: Library, cells: Mapping[str, PowerCell]
+) -> MappedChip:
+    """Synthesise a chip from its Verilog, file name to text; leaves `netlist.v` in the folder.
 
     Raises:
         ToolError: yosys is missing.
-        CheckError: It refuses the Verilog, or the library lacks a cell or the power of one.
+        CheckError: It refuses the Verilog, or the library lacks a cell.
     """
     sources = [path.name for path in write_files(files, folder)]
     design = read_design(folder, sources, TOP)
-    modules = map_hierarchy(folder, design, library, _clock_gate(library, power.cells))
-    macros = named_macros(design)
-    names = {macro.module for macro in macros}
+    modules = map_hierarchy(folder, design, library, _clock_gate(library, cells))
+    return MappedChip(library=library, modules=modules, macros=named_macros(design))
+
+
+def weigh(chip: MappedChip, power: PowerLibrary, wires: WireLoad | None = None) -> GateNetlist:
+    """Work out what an edge of each net takes; wires are charged as well, if they are given.
+
+    Raises:
+        CheckError: The library says nothing of the power of a cell.
+    """
+    names = {macro.module for macro in chip.macros}
     return GateNetlist(
         modules={
-            name: _module(module, power, wires, library, names)
-            for name, module in modules.items()
+            name: _module(module, power, wires, chip.library, names)
+            for name, module in chip.modules.items()
             if name not in names
         },
-        macros=macros,
+        macros=chip.macros,
     )
 
 

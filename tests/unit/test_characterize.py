@@ -7,9 +7,8 @@ import pytest
 
 from flipcore.errors import CheckError
 from flipcore.rtl import characterize
-from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.bench.gate_stimulus import phase_counts
-from flipcore.rtl.characterize import FIT, RANDOM, VALIDATION, Subject
+from flipcore.rtl.characterize import FIT, RANDOM, VALIDATION, Subject, stimulus
 from flipcore.rtl.gate_netlist import GateNetlist, cell_models
 from flipcore.rtl.gate_power import GatePower, PhaseEnergy
 from flipcore.rtl.liberty import Library
@@ -27,8 +26,7 @@ LIBRARY_FILE = Library(
 def power(monkeypatch: pytest.MonkeyPatch) -> dict[str, GatePower]:
     """What the simulation of the netlist is made to say: at first, what the simulator says."""
     chip = SUBJECT.chip
-    samples, state = random_samples(chip, SUBJECT.samples, 0)
-    samples = [sample for sample in samples if not sample.ignored_kinds]
+    samples, state = stimulus(SUBJECT)
     counts, predictions = phase_counts(chip, state, samples)
     right = GatePower(
         phases={
@@ -39,7 +37,8 @@ def power(monkeypatch: pytest.MonkeyPatch) -> dict[str, GatePower]:
         predictions=predictions,
     )  # fmt: skip
     said = {"power": right}
-    monkeypatch.setattr(characterize, "build_netlist", lambda *_: None)
+    monkeypatch.setattr(characterize, "map_chip", lambda *_: None)
+    monkeypatch.setattr(characterize, "weigh", lambda *_: None)
     monkeypatch.setattr(characterize, "measure_power", lambda *_, **__: said["power"])
     return said
 
