@@ -103,6 +103,10 @@ class Energy:
         memories = tuple(row for row in self.rows if row.cost.kind == "memory")
         return Energy(memories, self.samples).by_component()
 
+    def without_io(self) -> "Energy":
+        """The same without lines to other chips: what cores inside a larger chip take."""
+        return Energy(tuple(row for row in self.rows if row.cost.kind != IO), self.samples)
+
     def per_sample_by(self, key: Callable[[EnergyRow], Key]) -> dict[Key, Band]:
         """Energy per sample of the rows of each key; the values sum up to that of the sample."""
         share = 1.0 / self.samples if self.samples else 0.0

@@ -200,7 +200,12 @@ def estimate_figures(estimate: Estimate) -> dict[str, Any]:
         "node_nm": technology.node_nm,
         "voltage_v": technology.voltage_v,
         "counts_from": workload.origin,
-        "energy_pj": _energies(estimate),
+        "energy_pj": _energies(workload, estimate.training, estimate.inference),
+        "energy_without_io_pj": _energies(
+            workload,
+            estimate.training.without_io() if estimate.training else None,
+            estimate.inference.without_io(),
+        ),
         "energy_by": {
             side: _parts(energy)
             for side, energy in (
@@ -233,21 +238,20 @@ def estimate_figures(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _energies(estimate: Estimate) -> dict[str, Any]:
-    """`per_sop`: an inference's energy over its SOPs; `learning_per_sop`: a training sample's over its SOPs, as ODIN counts it."""
-    workload = estimate.workload
+def _energies(workload: Workload, training: Energy | None, inference: Energy) -> dict[str, Any]:
+    """`per_sop`: an inference's energy over its SOPs; `learning_per_sop`: a training sample's over its SOPs."""
     figures: dict[str, Any] = {
         "train_sample": None,
-        "inference": asdict(estimate.inference.per_sample_pj),
-        "per_sop": _per_sop(estimate.inference, workload.inference),
+        "inference": asdict(inference.per_sample_pj),
+        "per_sop": _per_sop(inference, workload.inference),
         "learning_per_sop": None,
         "epoch": None,
     }
-    if estimate.training is not None and workload.training is not None:
-        figures["train_sample"] = asdict(estimate.training.per_sample_pj)
-        figures["learning_per_sop"] = _per_sop(estimate.training, workload.training)
+    if training is not None and workload.training is not None:
+        figures["train_sample"] = asdict(training.per_sample_pj)
+        figures["learning_per_sop"] = _per_sop(training, workload.training)
         if workload.epoch_samples:
-            figures["epoch"] = asdict(estimate.training.per_sample_pj * workload.epoch_samples)
+            figures["epoch"] = asdict(training.per_sample_pj * workload.epoch_samples)
     return figures
 
 

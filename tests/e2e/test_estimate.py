@@ -70,6 +70,11 @@ def test_parts_add_up_to_the_totals(from_run: dict[str, Any], folder: Path) -> N
         assert power * latency == pytest.approx(total["value"])
         per_sop = from_run["energy_pj"]["per_sop" if side == "inference" else "learning_per_sop"]
         assert per_sop["value"] * sops == pytest.approx(total["value"])
+        cores = from_run["energy_without_io_pj"][side]
+        for bound in BOUNDS:
+            io = from_run["energy_by"][side]["component"]["io"][bound]
+            assert io > 0
+            assert cores[bound] + io == pytest.approx(total[bound])
     sample, epoch = from_run["energy_pj"]["train_sample"], from_run["energy_pj"]["epoch"]
     assert epoch["value"] == pytest.approx(1437 * sample["value"])
     run = json.loads((folder / "run" / "run.json").read_text())
@@ -176,7 +181,7 @@ def test_the_tables_tell_what_the_figures_do(folder: Path) -> None:
     shown = flipcore("estimate", folder=folder)
     assert shown.returncode == 0, shown.stderr
     for text in (
-        "digits: 64-256-10", "ihp-sg13g2", "training sample", "per SOP, training (as ODIN counts)", "power idle",
+        "digits: 64-256-10", "ihp-sg13g2", "training sample", "per SOP, training", "inference, without I/O", "power idle",
         "area", "forward", "momentum", "BPTT", "latent fp32, Adam", "source: ", "Counts of the rates `digits`",
     ):  # fmt: skip
         assert text in shown.stdout, text

@@ -86,6 +86,8 @@ def test_an_inference_worked_out_by_hand(technology: Technology) -> None:
     assert_band(parts["clock"], *(2 * 33 * 4 * each + 2 * leaked * 10 for each in (0.25, 0.25, 0.5)))  # fmt: skip
     # 4 events and 2 end-of-step marks go in, a prediction comes out.
     assert_band(parts["io"], 6 * 5 + 11, 6 * 4 + 11, 6 * 6 + 11)
+    cores = energy.without_io().by_component()
+    assert cores == {name: band for name, band in parts.items() if name != "io"}
     assert "decay" not in parts
     assert latency_us(CHIP, counts) == pytest.approx(3.3)
     phases = energy.by_phase()

@@ -312,6 +312,24 @@ def test_scaling_follows_from_its_source() -> None:
     assert found[0].value / found[1].value == pytest.approx(expected, rel=5e-3)
 
 
+def test_io_is_lines_that_toggle() -> None:
+    """As the notes of sources.yaml say: C V^2 / 2 of each line, and what its two pads take inside."""
+    inside_pj = (3.1 + 2.45) / 2 + 0.25  # driver and receiver of sg13g2_io
+    loads = (10, 5, 20)  # pF
+    lines = {"events": (6, 3, 10), "labels": (8, 5, 12), "predictions": (4, 2, 8)}
+    for name, volt, load in (
+        ("ihp-sg13g2", 3.3, 1.0), ("generic-45nm", 1.8, 1.0), ("generic-28nm", 1.8, 1.0), ("ice40-up5k", 3.3, 1.5),
+    ):  # fmt: skip
+        technology = load_technology(name)
+        for action, numbers in lines.items():
+            wanted = [
+                number * (0.5 * picofarad * load * volt**2 + inside_pj * (volt / 3.3) ** 2)
+                for number, picofarad in zip(numbers, loads, strict=True)
+            ]
+            found = technology.cost("io", action, {})
+            assert (found.value, found.low, found.high) == pytest.approx(wanted, rel=0.01)
+
+
 def test_leakage_is_scaled_as_that_of_sram_bits() -> None:
     def per_bit(name: str) -> float:
         (row,) = (

@@ -1,5 +1,6 @@
 """Tables of `flipcore estimate`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ UW_UNITS = ((1e6, "W"), (1e3, "mW"), (1.0, "µW"), (1e-3, "nW"))
 UM2_UNITS = ((1e6, "mm²"),)
 SMALLEST_SHARE = 0.001  # of all, below which a part is not shown
 SIDES = ("train_sample", "inference")
+ENERGIES = (
+    ("training sample", "train_sample"),
+    ("inference", "inference"),
+    ("per SOP, inference", "per_sop"),
+    ("per SOP, training", "learning_per_sop"),
+    ("epoch of training", "epoch"),
+)
+WITHOUT_IO = "Without I/O: of the cores alone, as inside a larger chip, and as published energies per SOP are stated."
 BOUNDS = ("value", "low", "high")
 
 
@@ -99,14 +108,10 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _totals(figures: Figures) -> Table:
-    energy, power, latency = figures["energy_pj"], figures["power_uw"], figures["latency_us"]
+    power, latency = figures["power_uw"], figures["latency_us"]
     table = _table("Energy, time and power", "", "value", "low", "high")
     for name, band, units in (
-        ("training sample", energy["train_sample"], PJ_UNITS),
-        ("inference", energy["inference"], PJ_UNITS),
-        ("per SOP, inference", energy["per_sop"], PJ_UNITS),
-        ("per SOP, training (as ODIN counts)", energy["learning_per_sop"], PJ_UNITS),
-        ("epoch of training", energy["epoch"], PJ_UNITS),
+        *((name, band, PJ_UNITS) for name, band in _energies(figures)),
         ("power while training", power["training"], UW_UNITS),
         ("power while classifying", power["inference"], UW_UNITS),
         ("power idle, clock running", power["idle"], UW_UNITS),
@@ -118,7 +123,22 @@ def _totals(figures: Figures) -> Table:
             table.add_row(name, *(f"{_number(band[key] / factor)} {unit}" for key in BOUNDS))
     table.add_row("latency of a training sample", _time(latency["train_sample"]))
     table.add_row("latency of an inference", _time(latency["inference"]))
+    if _prices_io(figures):
+        table.caption = WITHOUT_IO
     return table
+
+
+def _energies(figures: Figures) -> Iterator[tuple[str, Bounds | None]]:
+    """Energies of a chip with pads, then of its cores alone, where I/O has a price."""
+    for name, key in ENERGIES:
+        yield name, figures["energy_pj"][key]
+    if _prices_io(figures):
+        for name, key in ENERGIES:
+            yield f"{name}, without I/O", figures["energy_without_io_pj"][key]
+
+
+def _prices_io(figures: Figures) -> bool:
+    return bool(figures["energy_without_io_pj"] != figures["energy_pj"])
 
 
 def _phases(figures: Figures) -> Table:
@@ -164,7 +184,8 @@ def _components(figures: Figures) -> Table:
 
 def _name(component: str) -> str:
     # The readout's totals are a store of that name (T13), and no sum.
-    return "readout total" if component == "total" else component.replace("_", " ")
+    shown = {"total": "readout total", "io": "I/O"}
+    return shown.get(component, component.replace("_", " "))
 
 
 def _memories(figures: Figures) -> Table:
@@ -217,15 +238,11 @@ def print_comparison(chips: list[Figures]) -> None:
     first = chips[0]
     names = [f"{number}: {chip['name']}" for number, chip in enumerate(chips, 1)]
     table = _table(f"In {first['technology']}: {first['technology_title']}", "", *names)
-    energies = (
-        ("training sample", "train_sample"), ("inference", "inference"), ("per SOP, inference", "per_sop"),
-        ("per SOP, training (as ODIN counts)", "learning_per_sop"), ("epoch of training", "epoch"),
-    )  # fmt: skip
     table.add_row("network", *(_network(chip) for chip in chips))
     table.add_row("steps", *(str(chip["steps"]) for chip in chips))
     table.add_row("clock", *(f"{chip['clock_mhz']:g} MHz" for chip in chips))
-    for name, key in energies:
-        table.add_row(name, *(_energy(chip["energy_pj"][key]) for chip in chips))
+    for row in zip(*(_energies(chip) for chip in chips), strict=True):
+        table.add_row(row[0][0], *(_energy(band) for _, band in row))
     for name, key in (("training latency", "train_sample"), ("inference latency", "inference")):
         table.add_row(name, *(_time(chip["latency_us"][key]) for chip in chips))
     for name, key in (("training power", "training"), ("inference power", "inference"), ("idle power", "idle")):  # fmt: skip
