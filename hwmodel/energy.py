@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, TypeVar
 
-from flipcore.hwmodel.features import core_features
-
 from flipcore.chip import Chip
 from flipcore.events import COUNT_NAMES, EventCounts
 from flipcore.hwmodel.components import has_component
+from flipcore.hwmodel.features import core_features
 from flipcore.hwmodel.memories import core_memories
 from flipcore.hwmodel.phases import CYCLES, io_numbers, phase_numbers
 from flipcore.hwmodel.sram import memory_cost
