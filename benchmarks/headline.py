@@ -1,6 +1,6 @@
 """What learning one MNIST sample costs: the mean over a whole training run, and over its first 1,000 samples, which are the dearest.
 
-The chip is trained in the simulator (data in the folder FLIPCORE_DATA) and its counts are priced. With `--out` they are kept, and `--from` prices them again, for
+Without lines to other chips, as published figures are of cores; the totals with them are printed as well. The chip is trained in the simulator (data in the folder FLIPCORE_DATA) and its counts are priced. With `--out` they are kept, and `--from` prices them again, for
 other technologies or newer coefficients, without training. Hyperparameters are to be chosen with `--validation`. Run: python -m benchmarks.headline
 """
 
@@ -28,7 +28,7 @@ from flipcore.sim.run import Epoch, Progress, Run, Settings
 TECHNOLOGIES = ("generic-28nm", "generic-45nm", "ihp-sg13g2")
 FIRST = 1000  # samples
 LIMIT_NJ = 250.0  # the best published on-chip learners spend 250 to 370 nJ
-WIDTH = 12
+PARTS = ("memories", "logic", "clock", "leakage")
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,10 @@ def read_learnt(path: Path, changes: tuple[str, ...] = ()) -> Learnt:
 
 
 def part(row: EnergyRow) -> str:
-    """The part of the chip that a row is of: dynamic energy by kind, and apart from it clock and leakage."""
+    """The part of the chip that a row is of, I/O apart: dynamic energy by kind, clock, leakage."""
     if row.cost.what != "dynamic":
         return str(row.cost.what)
-    return {"memory": "memories", "logic": "logic", "io": "I/O"}[row.cost.kind]
+    return {"memory": "memories", "logic": "logic"}[row.cost.kind]
 
 
 def prices_logic(technology: Technology) -> bool:
@@ -173,14 +173,17 @@ def _nj(band: Band) -> str:
     return f"{band.value / 1e3:.1f} ({band.low / 1e3:.1f} ... {band.high / 1e3:.1f})"
 
 
-def _show_energy(title: str, energy: Energy, counts: EventCounts) -> None:
+def _show_energy(title: str, whole: Energy, counts: EventCounts) -> None:
+    """The total without lines to other chips, its parts, and the total with them."""
+    energy = whole.without_io()
     total = energy.per_sample_pj
     parts = energy.per_sample_by(part)
     below = "below" if total.value < LIMIT_NJ * 1e3 else "NOT below"
     print(f"  {title}: {_nj(total)} nJ, {counts.cycles / counts.samples:,.0f} cycles, {below} {LIMIT_NJ:.0f} nJ")  # fmt: skip
-    for name in ("memories", "logic", "clock", "leakage", "I/O"):
+    for name in PARTS:
         if name in parts:
-            print(f"    {name:10} {_nj(parts[name]):>{WIDTH}} nJ")
+            print(f"    {name:10} {_nj(parts[name])} nJ")
+    print(f"    with I/O to another chip: {_nj(whole.per_sample_pj)} nJ")
 
 
 def _show_components(energy: Energy) -> None:
@@ -204,10 +207,10 @@ def show(learnt: Learnt, technologies: list[Technology]) -> None:
         print(f"{technology.name}, {learnt.chip.clock_mhz} MHz" + ("" if prices_logic(technology) else ": PRICES NO LOGIC, memories alone"))  # fmt: skip
         whole = price(learnt.chip, learnt.whole, technology)
         _show_energy("training sample, mean of the run", whole, learnt.whole)
-        _show_components(whole)
+        _show_components(whole.without_io())
         _show_energy(f"training sample, first {FIRST:,}", price(learnt.chip, learnt.first, technology), learnt.first)  # fmt: skip
         _show_energy("inference", price(learnt.chip, learnt.inference, technology), learnt.inference)  # fmt: skip
-        epochs = ", ".join(f"{price(learnt.chip, epoch, technology).per_sample_pj.value / 1e3:.0f}" for epoch in learnt.epochs)  # fmt: skip
+        epochs = ", ".join(f"{price(learnt.chip, epoch, technology).without_io().per_sample_pj.value / 1e3:.0f}" for epoch in learnt.epochs)  # fmt: skip
         print(f"  nJ a sample, epoch by epoch: {epochs}")
         area = total_area(chip_area(learnt.chip, technology)) * 1e-6
         print(f"  area {area.value:.2f} ({area.low:.2f} ... {area.high:.2f}) mm2")

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.files import write_whole
 from flipcore.hwmodel.area import chip_area, total_area
-from flipcore.hwmodel.energy import price
+from flipcore.hwmodel.energy import IO, price
 from flipcore.hwmodel.technology import LOGIC_COMPONENTS, Band, Technology, load_technology
 
 DESIGN_STUDIES = ("momentum_bits", "decay", "rule", "lanes")
 TECHNOLOGIES = ("generic-28nm", "ihp-sg13g2")
 MARKERS = "osD^vP*X"
+LABEL_HEIGHT = 0.035  # of a panel
 CROWDED = 0.9  # accuracy below which points are left out of the plot, so that the others can be told apart
 
 
@@ -49,9 +50,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a chip costs in a technology: energies of a training sample and of an inference in nJ, area in mm2.
+    """What a chip costs in a technology.
 
     Attributes:
+        training_nj, inference_nj: of a sample, without lines to other chips: they cost every chip the same.
+        io_nj: what those lines add to a training sample.
         front: whether no other chip is at least as good in accuracy, training energy and area, and better in one.
     """
 
@@ -59,6 +62,7 @@ class Figures:
     technology: str
     training_nj: Band
     inference_nj: Band
+    io_nj: Band
     area_mm2: Band
     front: bool = False
 
@@ -121,11 +125,13 @@ def prices(rows: Iterable[Row], technology: Technology) -> list[Figures]:
 
 
 def _figures(row: Row, technology: Technology) -> Figures:
+    training = price(row.chip, row.training, technology)
     return Figures(
         row,
         technology.name,
-        price(row.chip, row.training, technology).per_sample_pj * 1e-3,
-        price(row.chip, row.inference, technology).per_sample_pj * 1e-3,
+        training.without_io().per_sample_pj * 1e-3,
+        price(row.chip, row.inference, technology).without_io().per_sample_pj * 1e-3,
+        training.by_component().get(IO, Band.exact(0.0)) * 1e-3,
         total_area(chip_area(row.chip, technology)) * 1e-6,
     )
 
@@ -134,10 +140,9 @@ def mark_front(figures: list[Figures]) -> list[Figures]:
     """Mark those that no other one dominates, by mean accuracy and by the values of energy and area: bounds of one technology move all chips alike."""
     goals = [(one.row.accuracy, -one.training_nj.value, -one.area_mm2.value) for one in figures]
     return [
-        Figures(one.row, one.technology, one.training_nj, one.inference_nj, one.area_mm2,
-                not any(_dominates(other, goal) for other in goals))
+        replace(one, front=not any(_dominates(other, goal) for other in goals))
         for one, goal in zip(figures, goals, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
@@ -171,7 +176,7 @@ def _band(band: Band, digits: int) -> str:
 
 COLUMNS = (
     "technology", "study", "setting", "accuracy", "accuracy_ci95", "seeds", "training_nj", "training_nj_low", "training_nj_high",
-    "inference_nj", "inference_nj_low", "inference_nj_high", "area_mm2", "area_mm2_low", "area_mm2_high", "cycles", "front",
+    "inference_nj", "inference_nj_low", "inference_nj_high", "io_nj", "io_nj_low", "io_nj_high", "area_mm2", "area_mm2_low", "area_mm2_high", "cycles", "front",
 )  # fmt: skip
 
 
@@ -182,7 +187,7 @@ def csv_text(figures: Iterable[Figures]) -> str:
     writer.writerow(COLUMNS)
     for one in figures:
         row = one.row
-        bands = (one.training_nj, one.inference_nj, one.area_mm2)
+        bands = (one.training_nj, one.inference_nj, one.io_nj, one.area_mm2)
         bounds = [f"{number:.5g}" for band in bands for number in (band.value, band.low, band.high)]
         accuracy = (f"{row.accuracy:.5f}", f"{row.ci95:.5f}", row.seeds)
         writer.writerow((one.technology, row.study, row.setting, *accuracy, *bounds, f"{one.cycles:.0f}", int(one.front)))  # fmt: skip
@@ -193,40 +198,64 @@ def plot(by_technology: dict[str, list[Figures]]) -> bytes:
     """Draw accuracy over energy and over area as PNG, a row of panels for each technology; filled and named: the front."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 6.2 * len(by_technology)), layout="constrained")
+    figure = Figure(figsize=(16, 6 * len(by_technology)), layout="constrained")
     panels = figure.subplots(len(by_technology), 2, squeeze=False)
-    for axes, (technology, figures) in zip(panels, by_technology.items(), strict=True):
+    for (left, right), (technology, figures) in zip(panels, by_technology.items(), strict=True):
         shown = [one for one in figures if one.row.accuracy >= CROWDED]
-        left_out = [one for one in figures if one.row.accuracy < CROWDED]
-        _draw(axes[0], shown, [one.training_nj.value for one in shown])
-        _draw(axes[1], shown, [one.area_mm2.value for one in shown])
-        widest = max(figures, key=lambda one: one.training_nj.high / one.training_nj.value)
-        low, high = (bound / widest.training_nj.value - 1 for bound in (widest.training_nj.low, widest.training_nj.high))  # fmt: skip
-        axes[0].set(xlabel="energy of a training sample, nJ", title=f"{technology} (the technology's bounds, {low:+.0%} to {high:+.0%} at most, move all points alike)")  # fmt: skip
-        axes[1].set(xlabel="area, mm²", title=f"{technology}: filled and named: on the front")
-        axes[0].legend(fontsize="small", loc="lower right")
+        _draw(left, shown, [one.training_nj.value for one in shown])
+        _draw(right, shown, [one.area_mm2.value for one in shown])
+        energy = f"energy of a training sample, nJ ({_bounds([one.training_nj for one in figures])} all alike)"
+        area = f"area, mm² ({_bounds([one.area_mm2 for one in figures])} all alike)"
+        left.set(xlabel=energy, title=technology)
+        right.set(xlabel=area, title=f"{technology}: on the front: filled and named")
+        left_out = [one.row.setting for one in figures if one.row.accuracy < CROWDED]
         if left_out:
-            names = ", ".join(one.row.setting for one in left_out)
-            axes[1].text(0.98, 0.02, f"below {CROWDED:.0%}, not drawn: {names}", transform=axes[1].transAxes, ha="right", fontsize="small")  # fmt: skip
+            text = f"below {CROWDED:.0%}, not drawn: {', '.join(left_out)}"
+            right.text(0.98, 0.02, text, transform=right.transAxes, ha="right", fontsize="small")
+        left.legend(fontsize="small", loc="lower right")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()
 
 
+def _bounds(bands: list[Band]) -> str:
+    """How far the bounds lie from the values, at most."""
+    low = min(band.low / band.value - 1 for band in bands)
+    high = max(band.high / band.value - 1 for band in bands)
+    return f"bounds {low:+.0%} to {high:+.0%},"
+
+
 def _draw(axes: Any, figures: list[Figures], numbers: list[float]) -> None:
-    studies = list(dict.fromkeys(one.row.study for one in figures))
-    for k, study in enumerate(studies):
-        own = [(x, one) for x, one in zip(numbers, figures, strict=True) if one.row.study == study]
-        color = f"C{k}"
-        for x, one in own:
-            axes.errorbar(
-                x, 100 * one.row.accuracy, yerr=100 * one.row.ci95, color=color, marker=MARKERS[k], capsize=2, elinewidth=0.6,
-                markersize=8, markerfacecolor=color if one.front else "none", label=study if one is own[0][1] else None,
-            )  # fmt: skip
+    names: dict[tuple[float, float], list[str]] = {}
+    for k, study in enumerate(dict.fromkeys(one.row.study for one in figures)):
+        style = {"color": f"C{k}", "marker": MARKERS[k], "linestyle": "", "markersize": 8}
+        axes.plot([], [], label=study, **style)
+        for x, one in zip(numbers, figures, strict=True):
+            if one.row.study != study:
+                continue
+            y = 100 * one.row.accuracy
+            fill = {} if one.front else {"markerfacecolor": "none"}
+            axes.errorbar(x, y, 100 * one.row.ci95, capsize=2, elinewidth=0.6, **style, **fill)
             if one.front:
-                axes.annotate(one.row.setting, (x, 100 * one.row.accuracy), xytext=(7, 5), textcoords="offset points", fontsize="small")  # fmt: skip
-    axes.set(ylabel="test accuracy, %, with its 95 % confidence interval", xscale="log")
+                names.setdefault((x, y), []).append(one.row.setting)
+    axes.set(ylabel="test accuracy, %, and its 95 % confidence interval", xscale="log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="x", which="both", labelsize="x-small")
     axes.grid(alpha=0.3, which="both")
+    _name(axes, names)
+
+
+def _name(axes: Any, names: dict[tuple[float, float], list[str]]) -> None:
+    """Write the names beside the panel, each at the height of its point or above the name below, with a line to the point."""
+    bottom, top = axes.get_ylim()
+    height = 0.0
+    for (x, y), same in sorted(names.items(), key=lambda item: (item[0][1], -item[0][0])):
+        height = max((y - bottom) / (top - bottom), height + LABEL_HEIGHT)
+        axes.annotate(
+            ", ".join(same), (x, y), (1.02, height), textcoords="axes fraction", va="center", fontsize="small",
+            annotation_clip=False, arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.5"},
+        )  # fmt: skip
 
 
 def main() -> None:

@@ -31,7 +31,8 @@ SAMPLES = 100
 
 def figures(setting: str, accuracy: float, energy: float, area: float) -> Figures:
     row = Row("made-up", setting, CHIP, accuracy, 0.0, 1, NO_COUNTS, NO_COUNTS)
-    return Figures(row, "made-up", Band.exact(energy), Band.exact(0.0), Band.exact(area))
+    nothing = Band.exact(0.0)
+    return Figures(row, "made-up", Band.exact(energy), nothing, nothing, Band.exact(area))
 
 
 def front(*points: Figures) -> list[str]:
