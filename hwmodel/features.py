@@ -25,7 +25,7 @@ FEATURES = (
     "softmax",  # the readout's error
     "hinge",
     "tbso",
-    "product",  # traces of more than one bit
+    "decays",
 )
 
 
@@ -56,7 +56,7 @@ def core_features(chip: Chip, c: int) -> dict[str, float]:
         "softmax": readout and chip.error.kind == "softmax",
         "hinge": readout and chip.error.kind == "hinge",
         "tbso": core.rule == "tbso",
-        "product": core.trace_bits > 1,
+        "decays": core.decay != "none",
     }
 
 

@@ -28,7 +28,8 @@ CONTROL = "control"
 _INPUT = (
     ("event_input", "events", "1"),
     ("event_input", "events", "axons"),
-    ("event_input", "events", "row_bits"),
+    ("event_input", "events", "lanes"),
+    ("event_input", "events", "lanes*potential_bits*hidden"),
 )
 _FORWARD = (
     ("integrate", "forward_cycles", "1"),
@@ -50,6 +51,7 @@ _TRACE = (
     ("trace_update", "trace_cycles", "axons"),
     ("trace_update", "row_list_writes", "lanes*trace_bits"),
     ("trace_update", "trace_writes", "lanes*trace_bits"),
+    ("square_sum", "trace_cycles", "lanes*trace_bits"),
 )
 _ERROR = (
     ("error_hinge", "error_cycles", "1"),
@@ -57,6 +59,7 @@ _ERROR = (
     ("error_hinge", "error_cycles", "neurons"),
     ("error_softmax", "error_cycles", "1"),
     ("error_softmax", "error_cycles", "neurons"),
+    ("error_hinge", "error_cycles", "output_bits"),
     ("error_unit", "error_writes", "lanes*error_bits"),
 )
 _BELOW = (
@@ -64,6 +67,7 @@ _BELOW = (
     ("error_words", "error_writes", "words"),
     ("error_words", "live_steps", "lanes*error_bits"),
     ("error_words", "live_steps", "neurons"),
+    ("square_sum", "error_writes", "lanes*error_bits"),
 )
 _LEARNING = (
     ("update_control", "update_cycles", "1"),
@@ -76,6 +80,8 @@ _LEARNING = (
     ("flip_unit", "words_updated", "lanes*momentum_bits"),
     ("flip_unit", "momentum_updates", "momentum_bits"),
     ("random_source", "words_drawn", "generators"),
+    ("random_source", "words_drawn", "lanes"),
+    ("random_source", "words_drawn", "lanes*trace_bits"),
     ("backward_sum", "words_visited", "lanes*error_bits"),
     ("decay", "words_decayed", "lanes*momentum_bits"),
 )
@@ -91,6 +97,9 @@ _CLOCK = (
     ("clock", "cycles", "words"),
     ("clock", "cycles", "backward"),
     ("clock", "cycles", "tbso"),
+    ("clock", "cycles", "decays"),
+    ("clock", "cycles", "softmax"),
+    ("clock", "cycles", "softmax*lanes"),
 )
 _CONTROL = (("chip_control", "cycles", "1"),)
 _ENERGY_GROUPS = {

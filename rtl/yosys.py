@@ -202,7 +202,7 @@ def map_hierarchy(
         _read(design.sources),
         f"hierarchy -check -top {design.top}",
         *_black_boxes(design),
-        "setattr -mod -set keep_hierarchy 1 *_core *flip_core",
+        "setattr -mod -set keep_hierarchy 1 *flip_core* *readout_core*",
         f"synth -top {design.top} -flatten",
         *_gate_clocks(folder, clock_gate),
         f"dfflibmap -liberty {LIBRARY_FILE}",
