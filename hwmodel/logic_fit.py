@@ -28,6 +28,7 @@ CONTROL = "control"
 _INPUT = (
     ("event_input", "events", "1"),
     ("event_input", "events", "axons"),
+    ("event_input", "events", "axons^0.5"),
     ("event_input", "events", "lanes"),
     ("event_input", "events", "lanes*potential_bits*hidden"),
 )
@@ -94,6 +95,7 @@ _CLOCK = (
     ("clock", "cycles", "1"),
     ("clock", "cycles", "lanes"),
     ("clock", "cycles", "axons"),
+    ("clock", "cycles", "axons^0.5"),
     ("clock", "cycles", "words"),
     ("clock", "cycles", "backward"),
     ("clock", "cycles", "tbso"),

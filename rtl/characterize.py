@@ -127,6 +127,14 @@ def _learns_digits(name: str, hidden: int, lanes: int, *changes: str) -> Subject
     )
 
 
+def _takes_events(name: str, inputs: int, hidden: int, lanes: int, *changes: str) -> Subject:
+    """A chip of many inputs with random events, as no digit has so many."""
+    sizes = (f"inputs={inputs}", f"layers.0.neurons={hidden}", f"core.lanes={lanes}", "steps=2")
+    return Subject(
+        name=name, preset="digits", changes=(*sizes, *changes), dataset=RANDOM, samples=4
+    )
+
+
 # What the coefficients are fitted on: every width and option that a term has to do with varies.
 FIT = (
     _learns_digits("fit-plain-8", 32, 8),
@@ -146,6 +154,8 @@ FIT = (
     _learns_digits("fit-tbso", 32, 8, "core.rule=tbso", "core.square_shift=4"),
     _learns_digits("fit-potential-16", 32, 8, "core.potential_bits=16", "core.neuron=lif"),
     _learns_digits("fit-error-12", 32, 8, "core.error_bits=12"),
+    _takes_events("fit-axons-600", 600, 16, 8),
+    _takes_events("fit-axons-250", 250, 20, 4, "core.memory_ports=1rw"),
     _learns_digits("fit-deep", 24, 8, "layers=[{neurons: 24}, {neurons: 16}, {neurons: 10}]"),
 )
 
