@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flipcore.chip import YAML_DAMAGE, Chip, Core, apply_change
+from flipcore.chip import YAML_DAMAGE, Chip, Core, apply_change, load_chip, preset_names
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
 
@@ -94,12 +94,13 @@ def _folder() -> Any:
 
 
 def default_rates_name(chip: Chip) -> str:
-    """The measured rates nearest to a chip: those of its data set or name, else those of mnist."""
-    names = rates_names()
-    for name in (chip.workload.dataset, chip.name):
-        if name in names:
-            return name
-    return "mnist"
+    """The measured rates nearest to a chip: those of the preset of its name on its data set, else of its data set or name, else of mnist."""
+    names, dataset = rates_names(), chip.workload.dataset
+    if chip.name in preset_names() and load_chip(chip.name).workload.dataset != dataset:
+        candidates = [dataset, chip.name]
+    else:
+        candidates = [chip.name, dataset]
+    return next((name for name in candidates if name in names), "mnist")
 
 
 def load_rates(name: str, changes: tuple[str, ...] = ()) -> Rates:

@@ -77,7 +77,13 @@ def test_scrubbed_rows_are_those_of_many_samples() -> None:
 
 
 # Of the runs that the rates were measured on.
-CYCLES = {"digits": 5971.6, "mnist": 18408.2, "fashion-mnist": 41195.6, "nmnist": 75760.5}
+CYCLES = {
+    "digits": 5971.6,
+    "mnist": 18408.2,
+    "mnist-lowpower": 10750.8,
+    "fashion-mnist": 41195.6,
+    "nmnist": 75760.5,
+}
 
 
 @pytest.mark.parametrize("name", sorted(CYCLES))
@@ -154,6 +160,7 @@ def test_every_chip_finds_measured_rates() -> None:
     for name in preset_names():
         assert default_rates_name(load_chip(name)) == name
     assert default_rates_name(load_chip("mnist", ["workload.dataset=fashion-mnist"])) == "fashion-mnist"  # fmt: skip
+    assert default_rates_name(load_chip("mnist-lowpower", ["name=mine"])) == "mnist"
     assert default_rates_name(load_chip("digits", ["name=mine", "workload.dataset=mine"])) == "mnist"  # fmt: skip
 
 
