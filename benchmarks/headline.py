@@ -193,16 +193,50 @@ def _show_components(energy: Energy) -> None:
     print(f"    by component, clock and leakage included: {listed}")
 
 
+def _accuracy(learnt: Learnt) -> str:
+    """The mean over the seeds and the half width of its 95 % confidence interval."""
+    seeds = len(learnt.accuracies)
+    mean = f"{statistics.fmean(learnt.accuracies):.2%}"
+    if seeds < 2:
+        return mean
+    # Student's t, as there are few seeds.
+    quantile = float(stats.t.ppf(0.975, seeds - 1))
+    return f"{mean} ± {quantile * statistics.stdev(learnt.accuracies) / seeds**0.5:.2%}"
+
+
+def table(chips: list[Learnt], technologies: list[Technology]) -> str:
+    """Write the energies of a training sample as a Markdown table, without lines to other chips."""
+    head = ["chip", "technology", "test accuracy", "seeds", "nJ a training sample, mean of the run", *(f"of it {name}" for name in PARTS),
+            f"first {FIRST:,} samples", "nJ an inference", "mm²", "cycles"]  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|---|---" + "|---:" * (len(head) - 2) + "|"]
+    for learnt in chips:
+        for technology in technologies:
+            whole, first, inference = (
+                price(learnt.chip, counts, technology).without_io()
+                for counts in (learnt.whole, learnt.first, learnt.inference)
+            )
+            parts = whole.per_sample_by(part)
+            area = total_area(chip_area(learnt.chip, technology)) * 1e-6
+            cells = (
+                learnt.chip.name,
+                technology.name,
+                _accuracy(learnt),
+                str(len(learnt.accuracies)),
+                _nj(whole.per_sample_pj),
+                *(f"{parts.get(name, Band.exact(0.0)).value / 1e3:.1f}" for name in PARTS),
+                _nj(first.per_sample_pj),
+                _nj(inference.per_sample_pj),
+                f"{area.value:.2f} ({area.low:.2f} ... {area.high:.2f})",
+                f"{learnt.whole.cycles / learnt.whole.samples:,.0f}",
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def show(learnt: Learnt, technologies: list[Technology]) -> None:
     """Print accuracy, and energy in each technology."""
-    accuracy = statistics.fmean(learnt.accuracies)
-    seeds = len(learnt.accuracies)
-    spread = ""
-    if seeds > 1:
-        quantile = float(stats.t.ppf(0.975, seeds - 1))
-        spread = f" ± {quantile * statistics.stdev(learnt.accuracies) / seeds**0.5:.2%}"
     each = ", ".join(f"{one:.2%}" for one in learnt.accuracies)
-    print(f"{learnt.chip.name}: {accuracy:.2%}{spread} of the {learnt.split} split after {len(learnt.epochs)} epochs, {seeds} seeds: {each}")  # fmt: skip
+    print(f"{learnt.chip.name}: {_accuracy(learnt)} of the {learnt.split} split after {len(learnt.epochs)} epochs, {len(learnt.accuracies)} seeds: {each}")  # fmt: skip
     for technology in technologies:
         print(f"{technology.name}, {learnt.chip.clock_mhz} MHz" + ("" if prices_logic(technology) else ": PRICES NO LOGIC, memories alone"))  # fmt: skip
         whole = price(learnt.chip, learnt.whole, technology)
@@ -248,9 +282,13 @@ def main() -> None:
     parser.add_argument("--technology", action="append", help=f"default: {', '.join(TECHNOLOGIES)}")
     parser.add_argument("--out", type=Path, help="keep the counts in this file")
     parser.add_argument("--from", dest="source", type=Path, help="price such a file again")
+    parser.add_argument("--table", type=Path, nargs="+", metavar="FILE", help="print such files side by side")  # fmt: skip
     arguments = parser.parse_args()
     try:
         technologies = [load_technology(name) for name in arguments.technology or TECHNOLOGIES]
+        if arguments.table:
+            print(table([read_learnt(path) for path in arguments.table], technologies))
+            return
         if arguments.source:
             learnt = read_learnt(arguments.source, tuple(arguments.set))
         else:
