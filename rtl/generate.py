@@ -159,7 +159,7 @@ def _candidate_names(base: str, c: int) -> Iterable[str]:
 
 def _write_core(writer: _Writer, core: CoreShape) -> str:
     """Write the modules of a core; returns the name of its top."""
-    leaves = ["lowest_set", "memory_1rw", "event_input", "integrate", "host_port"]
+    leaves = ["lowest_set", "word_select", "memory_1rw", "event_input", "integrate", "host_port"]
     if core.memory_module != "memory_1rw":
         leaves.append(core.memory_module)
     if core.counters:

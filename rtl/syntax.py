@@ -163,7 +163,7 @@ def store_differences(design: Design, c: int, expected: Mapping[str, int]) -> li
 def parameter_differences(design: Design, c: int, expected: Mapping[str, int]) -> list[str]:
     """Compare the elaborated parameters of core c and the units in it with the generator's; a line for each that differs.
 
-    Modules that several units share (memories, lowest_set, popcount, square_sum) have parameters of their own and are left out.
+    Modules that several units share (memories, lowest_set, word_select, popcount, square_sum) have parameters of their own and are left out.
     """
     differences = []
     for instance in design.instances:
@@ -178,4 +178,12 @@ def parameter_differences(design: Design, c: int, expected: Mapping[str, int]) -
     return differences
 
 
-_SHARED = ("memory_", "lowest_set", "popcount", "square_sum", "xorshift32", "event_counters")
+_SHARED = (
+    "memory_",
+    "lowest_set",
+    "word_select",
+    "popcount",
+    "square_sum",
+    "xorshift32",
+    "event_counters",
+)

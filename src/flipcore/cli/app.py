@@ -307,8 +307,12 @@ WorkOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the rec
 def characterize(
     liberty: LibertyOption,
     work: WorkOption = Path("characterization"),
-    source: Annotated[str, typer.Option(metavar="KEY", help="Source that the rows name.")] = "gate-level",
-    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the rows for a technology's CSV here.")] = None,
+    source: Annotated[
+        str, typer.Option(metavar="KEY", help="Source that the rows name.")
+    ] = "gate-level",
+    out: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Write the rows for a technology's CSV here.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Synthesise chips, let their gates learn in simulation, and fit what each action of the logic takes (about half an hour)."""
@@ -324,7 +328,9 @@ def characterize(
 def validate(
     liberty: LibertyOption,
     work: WorkOption = Path("characterization"),
-    technology: Annotated[str, typer.Option(help="Technology whose logic is held against the gates.")] = "ihp-sg13g2",
+    technology: Annotated[
+        str, typer.Option(help="Technology whose logic is held against the gates.")
+    ] = "ihp-sg13g2",
     json: JsonOption = False,
 ) -> None:
     """Hold the model against the gates of chips that it was not fitted on: other sizes, other data (about half an hour)."""

@@ -96,19 +96,16 @@ def _group_document(group: Group) -> dict[str, Any]:
 
 
 def _print_groups(groups: Sequence[Group]) -> None:
-    table = Table(title="Logic: errors for chips that the fit did not see")
-    for column in ("group", "cores", "median", "worst", "component", "action", "term", "factor"):
-        table.add_column(column, justify="right" if column in ("cores", "median", "worst", "factor") else "left")  # fmt: skip
+    table = Table(title="Logic, and errors for chips that the fit did not see")
+    table.add_column("component: action x term", no_wrap=True)
+    table.add_column("factor", justify="right", no_wrap=True)
     for group in groups:
-        head = [
-            group.name,
-            str(len(group.observations)),
-            f"{group.median_error:.1%}",
-            f"{max(map(abs, group.errors)):.1%}",
-        ]
+        table.add_row(
+            f"[bold]{group.name}[/bold], {len(group.observations)} cores: "
+            f"{group.median_error:.1%} in the median, {max(map(abs, group.errors)):.0%} at worst"
+        )
         for (component, action, term), factor in group.factors.items():
-            table.add_row(*head, component, action, term, f"{factor:.4g} {group.unit}")
-            head = [""] * 4
+            table.add_row(f"  {component}: {action} x {term}", f"{factor:.4g} {group.unit}")
         table.add_section()
     Console().print(table)
 
