@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from flipcore.hwmodel.features import core_features
-
 from flipcore.chip import Chip
 from flipcore.hwmodel.components import has_component
+from flipcore.hwmodel.features import core_features
 from flipcore.hwmodel.memories import core_memories
 from flipcore.hwmodel.sram import memory_cost
 from flipcore.hwmodel.technology import LOGIC_COMPONENTS, Band, Technology
