@@ -236,6 +236,13 @@ def _measure(study: Study, setting: Setting, folder: Path, processes: int) -> di
     return {"setting": setting.name, "validation": asdict(chosen), "test": asdict(measured[0])}
 
 
+def _json_text(document: dict[str, Any]) -> str:
+    """JSON with a line for each row of the table: the counts of a row would fill hundreds."""
+    rows = ",\n".join(json.dumps(row) for row in document["rows"])
+    head = json.dumps({key: value for key, value in document.items() if key != "rows"})
+    return f'{head[:-1]}, "rows": [\n{rows}\n]}}\n'
+
+
 def markdown(document: dict[str, Any]) -> str:
     """Write a study's result as the Markdown table of docs/STUDIES.md."""
     retuned = list(dict.fromkeys(key for row in document["rows"] for key in row["test"]["values"]))
@@ -285,10 +292,8 @@ def main() -> None:
                 f"{test['cycles_per_sample']:.0f} cycles a sample, with {rows[-1]['validation']['values']}",
                 flush=True,
             )
-        document = {"study": name, "preset": study.preset, "rows": rows}
-        write_whole(
-            arguments.out / f"{name}.json", (json.dumps(document, indent=1) + "\n").encode()
-        )
+        text = _json_text({"study": name, "preset": study.preset, "rows": rows})
+        write_whole(arguments.out / f"{name}.json", text.encode())
 
 
 if __name__ == "__main__":
