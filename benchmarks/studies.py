@@ -159,7 +159,7 @@ STUDIES: dict[str, Study] = {
                    "core.momentum_at_flip=keep",
                    core__threshold_shift=(2, 3, 4, 5, 6, 7), core__average_shift=(4, 8, 10)),
         ),
-        24, 2, 6,
+        14, 2, 6,
     ),
     "lanes": Study(
         "digits",
