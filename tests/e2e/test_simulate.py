@@ -187,8 +187,9 @@ def test_an_interrupted_run_goes_on_bit_for_bit(folder: Path, whole: dict[str, A
     code, told, error = _stop_in_the_middle("interrupted", folder, signal.SIGINT)
     assert code == 130
     assert told == ""
-    assert error == (
-        "Interrupted; checkpoint written. Go on with: flipcore simulate --resume interrupted\n"
+    # On a slow machine a line before says that the loops are being compiled.
+    assert error.splitlines()[-1] == (
+        "Interrupted; checkpoint written. Go on with: flipcore simulate --resume interrupted"
     )
     assert not (folder / "interrupted" / "run.json").exists()
     _assert_goes_on("interrupted", folder, whole)
