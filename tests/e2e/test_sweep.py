@@ -90,6 +90,11 @@ def test_a_killed_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -
     assert key(got) == key(expected)
 
 
+def _takes_interrupts() -> None:
+    """As in a terminal: what a script runs in its background ignores them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         _command(tmp_path, *GRID, "--epochs", "1000000", "--processes", "1"),
@@ -97,6 +102,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_takes_interrupts,
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "sweep.db").exists() and time.monotonic() < deadline:
