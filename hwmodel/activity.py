@@ -1,14 +1,13 @@
 """Event counts from stated activity, without a run: rates per core, and the rules T1-T11 that turn them into counts."""
 
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flipcore.chip import YAML_DAMAGE, Chip, Core, apply_change, load_chip, preset_names
+from flipcore.chip import Chip, Core, apply_change, load_chip, preset_names, read_mapping
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
 
@@ -109,7 +108,7 @@ def load_rates(name: str, changes: tuple[str, ...] = ()) -> Rates:
     Raises:
         InputError: there are none of that name, or a rate is unknown, missing or outside 0 ... 1.
     """
-    document = _read_document(name)
+    document = read_mapping(name, _shipped, "rates are")
     for change in changes:
         apply_change(document, change)
     try:
@@ -125,26 +124,13 @@ def load_rates(name: str, changes: tuple[str, ...] = ()) -> Rates:
         raise InputError(f"{name}: {path}={first['input']!r}: {message}") from None
 
 
-def _read_document(name: str) -> dict[str, Any]:
-    if name.endswith((".yaml", ".yml")) or "/" in name:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(f"{name}: cannot be read: {reason}") from None
-    elif name in rates_names():
-        text = _folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    else:
+def _shipped(name: str) -> str:
+    if name not in rates_names():
         raise InputError(
             f"{name}: no such rates (measured: {', '.join(rates_names())}; a file name ends in .yaml)"
         )
-    try:
-        document = yaml.safe_load(text)
-    except YAML_DAMAGE as error:
-        raise InputError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict):
-        raise InputError(f"{name}: rates are a mapping of fields")
-    return document
+    text: str = _folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return text
 
 
 def rates_yaml(rates: Rates) -> str:

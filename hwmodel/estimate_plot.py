@@ -1,10 +1,9 @@
 """Pictures of estimates: energy by component and phase, memory by store, area."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-from flipcore.files import write_whole
+from flipcore.files import write_figure
 
 SMALLEST_SHARE = 0.01  # below which a component is drawn with the rest
 SIDES = {"train_sample": "training", "inference": "inference"}
@@ -29,7 +28,7 @@ def plot_estimate(figures: dict[str, Any], path: Path) -> None:
         _draw_energy(axes, figures, side)
     _draw_memory(memory, figures["memory_bits"])
     _draw_area(area, figures)
-    _save(figure, path)
+    write_figure(figure, path)
 
 
 def plot_comparison(chips: list[dict[str, Any]], path: Path) -> None:
@@ -57,14 +56,7 @@ def plot_comparison(chips: list[dict[str, Any]], path: Path) -> None:
         axes.barh([name for name, _ in shown], values, xerr=bounds, capsize=3)
         axes.set(xlabel=label)
         axes.invert_yaxis()
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    for suffix in (".svg", ".png"):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], dpi=110)
-        write_whole(path.with_suffix(suffix), buffer.getvalue())
+    write_figure(figure, path)
 
 
 def _largest_components(figures: dict[str, Any]) -> list[str]:

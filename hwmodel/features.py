@@ -1,7 +1,7 @@
 """What the price of a core's logic may depend on: sizes and widths of the core, and 0 or 1 for what it has or lacks."""
 
 from flipcore.chip import Chip
-from flipcore.hwmodel.memory import core_stores, signed_bits
+from flipcore.hwmodel.memory import core_stores, index_bits, signed_bits
 
 FEATURES = (
     "lanes",
@@ -46,7 +46,7 @@ def core_features(chip: Chip, c: int) -> dict[str, float]:
         "potential_bits": core.potential_bits,
         "total_bits": signed_bits(core.axons * chip.steps),
         "output_bits": signed_bits(core.axons),
-        "row_bits": max(1, (core.axons - 1).bit_length()),
+        "row_bits": index_bits(core.axons),
         "count_bits": core.axons.bit_length(),
         "generators": (core.lanes if core.random_source == "per_lane" else 1) * stochastic,
         "flip_flops": _flip_flops(chip, c),
@@ -70,5 +70,5 @@ def _flip_flops(chip: Chip, c: int) -> float:
     stores = core_stores(chip, c)
     pipeline = core.axons.bit_length() + core.trace_bits + core.error_bits + 2 * core.momentum_bits
     backward = core.error_bits + 3 if c > 0 else 0
-    indices = 12 * max(1, (core.axons - 1).bit_length())
+    indices = 12 * index_bits(core.axons)
     return sum(stores.get(name, 0) for name in _REGISTERS) + core.lanes * (pipeline + backward) + indices  # fmt: skip

@@ -7,7 +7,8 @@ SECOND_MOMENT_BITS = 32  # N14
 FLOAT_BITS = 32
 
 
-def _index_bits(count: int) -> int:
+def index_bits(count: int) -> int:
+    """Bits of an index of `count` things, 1 at least."""
     return max(1, (count - 1).bit_length())
 
 
@@ -20,7 +21,7 @@ def core_stores(chip: Chip, c: int) -> dict[str, int]:
     """Bits of every store of core c as the RTL declares them, padding lanes included (T13)."""
     core = chip.layers[c]
     lanes = core.words * core.lanes
-    row_index = _index_bits(core.axons)
+    row_index = index_bits(core.axons)
     window_bit = 1 if c > 0 else 0
     has_trace_memory = core.trace_decay_shift != "none"
     is_readout = c == len(chip.layers) - 1

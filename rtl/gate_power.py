@@ -10,12 +10,12 @@ from flipcore.errors import CheckError, ToolError
 from flipcore.rtl.bench.chip_phases import PHASES
 from flipcore.rtl.bench.chip_samples import Sample, event_data_bits
 from flipcore.rtl.bench.gate_stimulus import register_writes, write_images
+from flipcore.rtl.flip_unit import index_bits
 from flipcore.rtl.gate_netlist import TOP, GateNetlist, cell_models
 from flipcore.rtl.liberty_power import PowerCell
 from flipcore.rtl.yosys import NETLIST_FILE
 
 PERIOD_NS = 40  # longer than any path; energy per cycle does not depend on it
-IDLE = len(PHASES)  # number of what is no phase: the chip waits
 
 _BENCH = """\
 `timescale 1ns/1ps
@@ -162,7 +162,7 @@ def _write_bench(folder: Path, chip: Chip, state: bytes, samples: Sequence[Sampl
     (folder / "bench.v").write_text(
         _BENCH.format(
             data_top=event_data_bits(chip) - 1,
-            class_top=max(1, (chip.classes - 1).bit_length()) - 1,
+            class_top=index_bits(chip.classes) - 1,
             half=PERIOD_NS // 2,
             period=PERIOD_NS,
             log_phase=PERIOD_NS // 2 - 1,

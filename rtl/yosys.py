@@ -17,6 +17,14 @@ MEMORY_WRAPPERS = ("memory_1rw", "memory_1r1w")
 LIBRARY_FILE = "library.lib"
 NETLIST_FILE = "netlist.v"
 
+_WRITE_NETLIST = (
+    "setundef -zero",
+    "splitnets",
+    "opt_clean",
+    "rename -enumerate -pattern cell_%_",  # or each writer would make up names of its own
+    f"write_verilog -noattr -simple-lhs {NETLIST_FILE}",
+    "write_json netlist.json",
+)
 _CONSTRAINTS_FILE = "abc.constr"
 _OUTPUT_LOAD_FF = 10.0
 _OPTIMISE = "strash; &get -n; &fraig -x; &put; scorr; dc2; strash; dch -f"
@@ -164,12 +172,7 @@ def map_to_library(
         "opt",
         f"abc -liberty {LIBRARY_FILE} -constr {_CONSTRAINTS_FILE} -D {period_ns * 1000:.0f}"
         " -script abc.script",
-        "setundef -zero",
-        "splitnets",
-        "opt_clean",
-        "rename -enumerate -pattern cell_%_",  # or each writer would make up names of its own
-        f"write_verilog -noattr -simple-lhs {NETLIST_FILE}",
-        "write_json netlist.json",
+        *_WRITE_NETLIST,
     ]
     _run(folder, script, f"yosys_{mapping}.log")
     netlist = _netlist(folder / "netlist.json", design, library.cells)
@@ -208,12 +211,7 @@ def map_hierarchy(
         f"dfflibmap -liberty {LIBRARY_FILE}",
         "opt",
         f"abc -liberty {LIBRARY_FILE}",
-        "setundef -zero",
-        "splitnets",
-        "opt_clean",
-        "rename -enumerate -pattern cell_%_",  # or each writer would make up names of its own
-        f"write_verilog -noattr -simple-lhs {NETLIST_FILE}",
-        "write_json netlist.json",
+        *_WRITE_NETLIST,
     ]
     _run(folder, script, "yosys_hierarchy.log")
     written = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]

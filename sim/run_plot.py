@@ -1,10 +1,9 @@
 """Picture of a run: how it learnt, where the cycles go, what the memory holds."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-from flipcore.files import write_whole
+from flipcore.files import write_figure
 
 SMALLEST_STORE = 0.005  # share of the chip below which a store is drawn with the rest
 
@@ -35,10 +34,7 @@ def plot_run(results: dict[str, Any], path: Path) -> None:
     flips.grid(alpha=0.3)
     _draw_cycles(cycles, results)
     _draw_memory(memory, results["memory_bits"])
-    for suffix in (".svg", ".png"):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], dpi=110)
-        write_whole(path.with_suffix(suffix), buffer.getvalue())
+    write_figure(figure, path)
 
 
 def _draw_cycles(axes: Any, results: dict[str, Any]) -> None:

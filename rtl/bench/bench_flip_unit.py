@@ -14,7 +14,7 @@ import cocotb
 import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.task import Task
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
+from cocotb.triggers import ClockCycles, RisingEdge
 
 from flipcore.rtl.bench import flip_words, streams
 from flipcore.rtl.bench.flip_words import Flags, Integers, Words
@@ -53,16 +53,9 @@ class Bench:
 
     async def reset(self) -> None:
         """Reset between two clock edges for two cycles; nothing may be offered from then on."""
-        reset = streams.logic(self._dut, "rst_ni")
         self._word.valid.value = 0
         self._result.ready.value = 0
-        reset.value = 0
-        await Timer(1, unit="ns")
-        assert self._result.valid.value == 0, "a result is offered in reset"
-        await ClockCycles(self.clock, 2)
-        await FallingEdge(self.clock)
-        reset.value = 1
-        await RisingEdge(self.clock)
+        await streams.reset(self._dut, self.clock, self._result.valid, "a result")
 
     async def load_seeds(self) -> Integers:
         """Seed every generator anew (R5); returns the seeds, [generators]."""

@@ -11,7 +11,7 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.handle import HierarchyObject
-from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge, Timer
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
 from flipcore.rtl.bench import streams
 
@@ -43,17 +43,10 @@ class Bench:
 
     async def reset(self) -> None:
         """Reset between two clock edges for two cycles."""
-        reset = streams.logic(self._dut, "rst_ni")
         self._run.value = 0
         self.stream.ready.value = 0
         self._spikes.value = 0
-        reset.value = 0
-        await Timer(1, unit="ns")
-        assert self.stream.valid.value == 0, "a spike is offered in reset"
-        await ClockCycles(self._clock, 2)
-        await FallingEdge(self._clock)
-        reset.value = 1
-        await RisingEdge(self._clock)
+        await streams.reset(self._dut, self._clock, self.stream.valid, "a spike")
 
     async def run_step(
         self, spikes: Bits, stalls: streams.StallPattern, cut_off: int | None = None

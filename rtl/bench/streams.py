@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject, LogicObject, PackedObject
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 CLOCK_NS = 10
@@ -89,6 +89,18 @@ def bits(dut: HierarchyObject, name: str) -> Port:
 def start_clock(dut: HierarchyObject) -> None:
     """Run `clk_i` until the test ends."""
     Clock(logic(dut, "clk_i"), CLOCK_NS, unit="ns").start()
+
+
+async def reset(dut: HierarchyObject, clock: LogicObject, valid: LogicObject, what: str) -> None:
+    """Hold `rst_ni` low between two clock edges for two cycles; `valid` must be low from then on, or `what` is offered."""
+    line = logic(dut, "rst_ni")
+    line.value = 0
+    await Timer(1, unit="ns")
+    assert valid.value == 0, f"{what} is offered in reset"
+    await ClockCycles(clock, 2)
+    await FallingEdge(clock)
+    line.value = 1
+    await RisingEdge(clock)
 
 
 def cycle() -> int:

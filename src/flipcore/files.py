@@ -1,8 +1,10 @@
 """Files that appear whole or not at all."""
 
+import io
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from flipcore.errors import InputError
 
@@ -27,3 +29,15 @@ def write_whole(path: Path, content: bytes) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure as SVG and PNG beside each other, each whole; the suffix of the path is replaced.
+
+    Raises:
+        InputError: the files cannot be written.
+    """
+    for suffix in (".svg", ".png"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix[1:], dpi=110)
+        write_whole(path.with_suffix(suffix), buffer.getvalue())

@@ -199,6 +199,7 @@ def test_files_that_hold_no_rates_are_refused(tmp_path: Path) -> None:
     for text, message in (
         ("- 1", "rates are a mapping of fields"),
         ("a: [", "not valid YAML"),
+        ("name: x\nname: y", "not valid YAML"),
         (yaml.safe_dump({"name": "x", "source": "y"}), "inference: is missing"),
     ):
         path.write_text(text)

@@ -8,6 +8,7 @@ from flipcore.chip.files import (
     preset_names,
     preset_text,
     read_chip_document,
+    read_mapping,
     set_field,
 )
 from flipcore.chip.model import (
@@ -57,5 +58,6 @@ __all__ = [
     "preset_names",
     "preset_text",
     "read_chip_document",
+    "read_mapping",
     "set_field",
 ]

@@ -1,6 +1,6 @@
 """Chip descriptions as YAML: files, presets, and changes from the command line."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,20 @@ def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
 
     A name that ends in .yaml or .yml, or holds a path separator, is a file; anything else a preset.
     """
+    return read_mapping(name, preset_text, "a chip description is"), name
+
+
+def read_mapping(name: str, shipped: Callable[[str], str], what: str) -> dict[str, Any]:
+    """Read YAML that is a mapping of fields: a file by its path, anything else by what the package ships.
+
+    Args:
+        name: a path if it ends in .yaml or .yml, or holds a path separator.
+        shipped: text of what the package has under a name; refuses the others.
+        what: the mapping is, as a sentence about it begins.
+
+    Raises:
+        InputError: it cannot be read, is not valid YAML, gives a key twice or is no mapping.
+    """
     if name.endswith((".yaml", ".yml")) or "/" in name:
         try:
             text = Path(name).read_text(encoding="utf-8")
@@ -54,15 +68,15 @@ def read_chip_document(name: str) -> tuple[dict[str, Any], str]:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise InputError(f"{name}: cannot be read: {reason}") from None
     else:
-        text = preset_text(name)
+        text = shipped(name)
     try:
         document = _parse_yaml(text)
     except YAML_DAMAGE as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name}: not valid YAML: {reason}") from None
     if not isinstance(document, dict):
-        raise InputError(f"{name}: a chip description is a mapping of fields")
-    return document, name
+        raise InputError(f"{name}: {what} a mapping of fields")
+    return document
 
 
 def load_chip(name: str, changes: Iterable[str] = ()) -> Chip:
