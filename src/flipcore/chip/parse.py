@@ -2,7 +2,7 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -24,7 +24,7 @@ def parse_chip(document: object, source: str) -> Chip:
     try:
         return Chip.model_validate(_resolve_layers(document, source))
     except ValidationError as error:
-        raise InputError(f"{source}: {_first_error(error)}") from None
+        raise InputError(f"{source}: {first_error(error, _FIELD_NAMES)}") from None
 
 
 def _resolve_layers(document: Mapping[object, object], source: str) -> dict[object, object]:
@@ -84,18 +84,23 @@ def near(name: str, known: Iterable[str]) -> str:
     return f", did you mean `{matches[0]}`?" if matches else ""
 
 
-def _first_error(error: ValidationError) -> str:
-    """One line for the first broken field, with the number of further ones."""
+def first_error(error: ValidationError, field_names: Set[str]) -> str:
+    """One line for the first broken field, with the number of further ones.
+
+    Args:
+        error: what pydantic found.
+        field_names: of all fields of the description; everything else in a location names a branch of a union.
+    """
     errors = error.errors()
     first = errors[0]
-    path = _field_path(first)
-    same = [one for one in errors if _field_path(one) == path]
-    others = len({_field_path(one) for one in errors}) - 1
+    path = _field_path(first, field_names)
+    same = [one for one in errors if _field_path(one, field_names) == path]
+    others = len({_field_path(one, field_names) for one in errors}) - 1
     more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
         # A field of another part of the description is not its own correction.
-        return f"{path}: unknown field{near(name, _FIELD_NAMES - {name, *DERIVED})}{more}"
+        return f"{path}: unknown field{near(name, field_names - {name, *DERIVED})}{more}"
     if first["type"] == "missing":
         return f"{path}: is missing{more}"
     if first["type"] == "value_error":
@@ -106,11 +111,11 @@ def _first_error(error: ValidationError) -> str:
     return f"{path}={reprlib.repr(first['input'])}: {message}{more}"
 
 
-def _field_path(error: ErrorDetails) -> str:
+def _field_path(error: ErrorDetails, field_names: Set[str]) -> str:
     """Path of a field; union branches add their own names to the location, a field path has none of them."""
     *parents, last = error["loc"] or ("",)
-    known = [part for part in parents if not isinstance(part, str) or part in _FIELD_NAMES]
-    if error["type"] == "extra_forbidden" or not isinstance(last, str) or last in _FIELD_NAMES:
+    known = [part for part in parents if not isinstance(part, str) or part in field_names]
+    if error["type"] == "extra_forbidden" or not isinstance(last, str) or last in field_names:
         known.append(last)
     return ".".join(one_line(part) for part in known)
 

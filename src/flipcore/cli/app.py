@@ -1,5 +1,6 @@
 """The command line: options and help here, each command's work in a module of its own, loaded when it runs."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from flipcore.errors import FlipcoreError, InputError
+from flipcore.errors import FlipcoreError, InputError, ToolError
 
 app = typer.Typer(
     name="flipcore",
@@ -167,6 +168,56 @@ def estimate(
         ),
         as_json=json,
     )
+
+
+@app.command(
+    epilog="Examples: `flipcore train digits` · `flipcore train mnist -a tbso -a bptt-adam --seeds 3` · "
+    "`flipcore train cifar10-vgg11 --dataset cifar10:DIR --device cuda` · `flipcore train my_chip.yaml --set bso.gamma=1e-4 --json` · "
+    "`torchrun --nproc-per-node 2 -m flipcore train digits`"
+)
+def train(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A recipe, a chip preset, or a YAML file of either: a chip is trained as the network that it is.")] = "digits",
+    algorithms: Annotated[list[str] | None, typer.Option("--algorithm", "-a", help="bso, tbso, bop, bop-bptt, ottt-sgd, ottt-adam, bptt-sgd, bptt-adam or float. Repeatable; bso by default.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="As in `simulate`, or cifar10:PATH, cifar100:PATH, events:DIR, speech:PATH; the recipe's own by default.")] = None,
+    epochs: EpochsOption = None,
+    storage: Annotated[str, typer.Option(help="Of weights that flip: dense (a float each for sign and momentum, as published), or 1 bit and a momentum of packed-float32, packed-bfloat16, packed-int8 or packed-int4.")] = "packed-int8",
+    gate: Annotated[bool, typer.Option("--gate", help="AGMM's gate in front of every binary layer.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="First seed of weights, order and rounding.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per algorithm, with seeds --seed, --seed + 1, ...")] = 1,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: tbso.gamma=0.5, batch_size=64, network.trace=sltt. Repeatable.")] = None,
+    validation: ValidationOption = 0.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    amp: Annotated[bool, typer.Option("--amp", help="Matrix products in bfloat16.")] = False,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Refuse operations that differ from run to run, at some speed.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of results; a new one under runs/ by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue what was begun in this folder; finished trainings are kept.")] = None,
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Train in PyTorch by the published algorithms: accuracy, flips, and the memory that training takes."""
+    _need_torch()
+    from flipcore.cli import train as command
+
+    if resume is not None:
+        _refuse_beside(context, "--resume", *(name for name in context.params if name not in ("resume", "json")))
+        command.resume(resume, as_json=json)
+        return
+    request = command.make_request(
+        model,
+        dataset,
+        tuple(changes or ()),
+        algorithms=tuple(algorithms or ("bso",)),
+        storage=storage,
+        gate=gate,
+        amp=amp,
+        first_seed=seed,
+        seeds=seeds,
+        epochs=epochs,
+        validation=validation,
+        device=device,
+        deterministic=deterministic,
+    )
+    command.start(request, out, as_json=json)
 
 
 @app.command(epilog="Examples: `flipcore presets` · `flipcore presets mnist > my_chip.yaml`")
@@ -337,6 +388,12 @@ def validate(
     from flipcore.cli import characterization as command
 
     command.validate(liberty, work, technology, as_json=json)
+
+
+def _need_torch() -> None:
+    """Say which extra is missing before an import does it in many lines."""
+    if importlib.util.find_spec("torch") is None:
+        raise ToolError("torch is missing: install it with `pip install 'flipcore[train]'`")
 
 
 def _refuse_beside(context: typer.Context, option: str, *others: str) -> None:

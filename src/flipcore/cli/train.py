@@ -1,0 +1,315 @@
+"""`flipcore train`: train a recipe by one algorithm or several, over seeds; show how it goes, print and keep the figures."""
+
+import json as json_format
+import signal
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flipcore.cli.train_table import print_rows
+from flipcore.errors import InputError
+from flipcore.files import write_whole
+from flipcore.sim.folder_lock import folder_lock
+from flipcore.sim.logbook import Logbook
+from flipcore.training import training_run as runs
+from flipcore.training.algorithms import find_algorithm
+from flipcore.training.data import SampleSet, hold_out, load_samples
+from flipcore.training.distributed import local_device, process_group, rank, world_size
+from flipcore.training.networks import network_steps
+from flipcore.training.options import Options, Storage
+from flipcore.training.recipe import Recipe, load_recipe, parse_recipe, recipe_document
+from flipcore.training.training_results import figures, rows_of, run_document
+
+INTERRUPTED = 130  # exit code of a shell command that Ctrl-C ended
+REQUEST = "request.json"
+RESULTS = "train.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; it is kept in the folder of results, so that `--resume` needs nothing else."""
+
+    recipe: dict[str, Any]
+    algorithms: tuple[str, ...]
+    storage: Storage
+    gate: bool
+    amp: bool
+    first_seed: int
+    seeds: int
+    epochs: int | None
+    validation: float
+    device: str
+    deterministic: bool
+
+
+def make_request(
+    model: str,
+    dataset: str | None,
+    changes: tuple[str, ...],
+    *,
+    algorithms: tuple[str, ...],
+    storage: str,
+    gate: bool,
+    amp: bool,
+    first_seed: int,
+    seeds: int,
+    epochs: int | None,
+    validation: float,
+    device: str,
+    deterministic: bool,
+) -> Request:
+    """Check what the command line says before anything is loaded or written.
+
+    Raises:
+        InputError: names the option or field, its value and the rule that it breaks.
+    """
+    if dataset is not None:
+        changes = (*changes, f"dataset={json_format.dumps(dataset)}")
+    recipe = load_recipe(model, changes)
+    for name in algorithms:
+        Options(algorithm=find_algorithm(name), storage=storage)  # type: ignore[arg-type]
+    return Request(
+        recipe=recipe_document(recipe),
+        algorithms=algorithms,
+        storage=storage,  # type: ignore[arg-type]
+        gate=gate,
+        amp=amp,
+        first_seed=first_seed,
+        seeds=seeds,
+        epochs=epochs,
+        validation=validation,
+        device=device,
+        deterministic=deterministic,
+    )
+
+
+def start(request: Request, out: Path | None, *, as_json: bool) -> None:
+    """Train in a new folder of results."""
+    device = local_device(request.device)
+    with process_group(device):
+        folder = out or _free_folder(request.recipe["name"])
+        if rank() == 0:
+            _create(folder)
+            write_whole(folder / REQUEST, json_format.dumps(asdict(request), indent=1).encode())
+        _train_all(request, folder, device, as_json=as_json)
+
+
+def resume(folder: Path, *, as_json: bool) -> None:
+    """Continue what a folder of results began; what is finished there is not trained again."""
+    request = _read_request(folder)
+    device = local_device(request.device)
+    with process_group(device):
+        _train_all(request, folder, device, as_json=as_json)
+
+
+def _train_all(request: Request, folder: Path, device: torch.device, *, as_json: bool) -> None:
+    torch.use_deterministic_algorithms(request.deterministic)
+    recipe = parse_recipe(request.recipe, str(folder / REQUEST))
+    console = Console(stderr=True, quiet=rank() > 0)
+    samples = _load_data(recipe, console)
+    # Only one process keeps the lock: the others share its folder.
+    with folder_lock(folder) if rank() == 0 else nullcontext():
+        finished = [
+            _train_one(recipe, _options(request, name, seed), samples, folder, device, console)
+            for name in request.algorithms
+            for seed in range(request.first_seed, request.first_seed + request.seeds)
+        ]
+    results = {
+        "name": recipe.name,
+        "dataset": recipe.dataset,
+        "device": str(device),
+        "processes": world_size(),
+        "rows": rows_of(finished),
+        "run_dir": str(folder),
+    }
+    if rank():
+        return
+    write_whole(folder / RESULTS, (json_format.dumps(results, indent=1) + "\n").encode())
+    if as_json:
+        print(json_format.dumps(results))
+    else:
+        print_rows(results)
+
+
+def _options(request: Request, algorithm: str, seed: int) -> Options:
+    return Options(
+        algorithm=find_algorithm(algorithm),
+        storage=request.storage,
+        gate=request.gate,
+        amp=request.amp,
+        seed=seed,
+        epochs=request.epochs,
+        validation=request.validation,
+    )
+
+
+def _train_one(
+    recipe: Recipe,
+    options: Options,
+    samples: SampleSet,
+    folder: Path,
+    device: torch.device,
+    console: Console,
+) -> dict[str, Any]:
+    """Train one algorithm with one seed, or read what it gave if it is finished."""
+    held_out = hold_out(samples, options.validation, options.seed) if options.validation else samples
+    run_dir = folder / options.title
+    run_dir.mkdir(exist_ok=True)
+    done = run_dir / "run.json"
+    if done.is_file():
+        return _read_figures(done)
+    run = runs.TrainingRun(recipe, options, held_out, device)
+    if (run_dir / runs.CHECKPOINT).is_file():
+        run.restore(run_dir)
+    with _Display(run, run_dir, console) as display:
+        try:
+            run.train(display, run_dir)
+        except runs.Interrupted:
+            console.print(
+                f"Interrupted; checkpoint written. Go on with: flipcore train --resume {folder}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            sys.exit(INTERRUPTED)
+    results = figures(run)
+    if rank() == 0:
+        write_whole(done, (json_format.dumps(run_document(run, results), indent=1) + "\n").encode())
+    return results
+
+
+def _read_figures(path: Path) -> dict[str, Any]:
+    try:
+        figures_read = json_format.loads(path.read_text(encoding="utf-8"))["figures"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged or not a finished training: {error}") from None
+    if not isinstance(figures_read, dict):
+        raise InputError(f"{path}: damaged or not a finished training: figures is no mapping")
+    return figures_read
+
+
+def _read_request(folder: Path) -> Request:
+    path = folder / REQUEST
+    try:
+        plain = json_format.loads(path.read_text(encoding="utf-8"))
+        return Request(**{**plain, "algorithms": tuple(plain["algorithms"])})
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no training began here: {REQUEST} is missing") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged or not a request: {error}") from None
+
+
+def _load_data(recipe: Recipe, console: Console) -> SampleSet:
+    def tell(line: str) -> None:
+        console.print(line, highlight=False)
+
+    progress = tell if console.is_terminal else None
+    return load_samples(recipe.dataset, num_steps=network_steps(recipe), progress=progress)
+
+
+def _create(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be created: {error.strerror}") from None
+    if occupied:
+        hint = f"; continue it with --resume {folder}" if (folder / REQUEST).exists() else ""
+        raise InputError(f"{folder}: this folder of results exists and is not empty{hint}")
+
+
+def _free_folder(name: str) -> Path:
+    """Name of a folder under runs/ that is not there yet."""
+    number = 0
+    while True:
+        suffix = f"-{number}" if number else ""
+        folder = Path("runs") / f"train-{name}{suffix}"
+        if not folder.exists():
+            return folder
+        number += 1
+
+
+class _Display:
+    """Progress bar on a terminal, TensorBoard log, and the ear for Ctrl-C."""
+
+    def __init__(self, run: runs.TrainingRun, run_dir: Path, console: Console) -> None:
+        self._run = run
+        self._stop = False
+        self._bar = Progress(
+            TextColumn(run.options.title),
+            TextColumn("{task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]} samples/s"),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("correct {task.fields[accuracy]}"),
+            TextColumn("test {task.fields[test]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(
+            "train",
+            total=run.epochs * run.batches,
+            epoch="",
+            rate="-",
+            loss="-",
+            accuracy="-",
+            test="-",
+        )
+        self._logbook = Logbook(run_dir, run.progress.epoch) if rank() == 0 else None
+
+    def __enter__(self) -> "_Display":
+        self._handlers = {
+            kind: signal.signal(kind, self._on_signal) for kind in (signal.SIGINT, signal.SIGTERM)
+        }
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        if self._logbook is not None:
+            self._logbook.close()
+        for kind, handler in self._handlers.items():
+            signal.signal(kind, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True
+
+    def should_stop(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._stop
+
+    def on_batch(self, progress: runs.Progress, batches: int) -> None:
+        """Move the bar."""
+        size = self._run.recipe.batch_size
+        seen = progress.batch * size
+        all_seen = progress.epoch * batches * size + seen
+        self._bar.update(
+            self._task,
+            completed=progress.epoch * batches + progress.batch,
+            epoch=f"epoch {progress.epoch + 1}/{self._run.epochs}",
+            rate=f"{all_seen / max(progress.seconds, 1e-9):,.0f}",
+            loss=f"{progress.loss / progress.batch:.3f}",
+            accuracy=f"{progress.correct * world_size() / seen:.1%}",
+        )
+
+    def on_epoch(self, epoch: runs.Epoch) -> None:
+        """Log the epoch."""
+        self._bar.update(self._task, test=f"{epoch.test_accuracy:.2%}")
+        if self._logbook is not None:
+            self._logbook.write_values(
+                epoch.epoch,
+                {
+                    "loss/train": epoch.loss,
+                    "accuracy/train": epoch.train_accuracy,
+                    "accuracy/test": epoch.test_accuracy,
+                    "learning/flip_ratio": epoch.flip_ratio,
+                    "time/seconds": epoch.seconds,
+                },
+            )
