@@ -1,0 +1,120 @@
+"""Flip optimiser over packed weights: each layer learns within its own backward pass, so no gradient outlives it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from flipcore.errors import InputError
+from flipcore.training.flip_rules import adaptive_threshold, average_square_, mean_square
+from flipcore.training.packed_weight import PackedWeight
+
+RULES = ("bso", "tbso", "bop")
+
+
+class FusedFlips(torch.optim.Optimizer):
+    """BSO, T-BSO or Bop (flip_rules) on packed weights, applied gradient by gradient as backward reaches each layer.
+
+    The parameters are the weights' anchors; schedulers of `lr`, which is the rate 1 - beta, and `FlipSchedule` work as on the dense optimisers.
+    The state is in the weights and saved with the model; the state_dict here holds the settings.
+    A gradient that a GradScaler has scaled cannot be unscaled in time: train in bfloat16 or float32, which need no scaler.
+
+    Under an initialised process group of several ranks, each gradient is averaged over the ranks before the flips. Weights made with the same seeds then flip alike on all of them.
+
+    Attributes:
+        time_step: which of T-BSO's second moments is meant; set by the trainer before each backward pass.
+    """
+
+    def __init__(
+        self,
+        weights: Iterable[tuple[str, PackedWeight]],
+        rule: str = "tbso",
+        lr: float = 1e-3,
+        gamma: float = 5e-7,
+        square_rate: float = 1e-5,
+        epsilon: float = 1e-20,
+        momentum_at_flip: str = "keep",
+    ) -> None:
+        """Become the learner of these weights.
+
+        Args:
+            weights: (name, weight) pairs.
+            rule: one of RULES.
+            lr: the rate, 0 < lr <= 1.
+            gamma: flip threshold, >= 0; T-BSO's is relative to the root mean square of the gradients.
+            square_rate: T-BSO's 1 - beta2, 0 < square_rate <= 1.
+            epsilon: what T-BSO adds to the second moment, >= 0.
+            momentum_at_flip: "keep" or "reset"; Bop always keeps.
+
+        Raises:
+            InputError: a setting is out of range, or no weights are given.
+        """
+        if rule not in RULES:
+            raise InputError(f"rule={rule!r}: must be one of {', '.join(RULES)}")
+        self.rule = rule
+        self.time_step = 0
+        self.names = {weight: name for name, weight in weights}
+        if not self.names:
+            raise InputError("weights: there are none")
+        defaults = {
+            "lr": lr,
+            "gamma": gamma,
+            "square_rate": square_rate,
+            "epsilon": epsilon,
+            "momentum_at_flip": momentum_at_flip,
+        }
+        super().__init__([(name, weight.anchor) for weight, name in self.names.items()], defaults)
+        for weight in self.names:
+            weight.learner = self
+
+    @torch.no_grad()
+    def learn(self, weight: PackedWeight, gradient: Tensor) -> None:
+        """Take one step of the rule on one weight; the gradient, of the weight's shape, may be changed.
+
+        Raises:
+            InputError: the weight is not one of this optimiser's, or its gradient has another shape or is not finite.
+        """
+        name = self.names.get(weight)
+        if name is None:
+            raise InputError("weight: not one of those that this FusedFlips learns")
+        if tuple(gradient.shape) != weight.shape:
+            raise InputError(
+                f"layer {name}, gradient: shape {tuple(gradient.shape)} for a weight of {weight.shape}"
+            )
+        if _num_ranks() > 1:
+            gradient = gradient.contiguous()
+            distributed.all_reduce(gradient)
+            gradient /= _num_ranks()
+        peak = max(abs(bound) for bound in torch.stack(torch.aminmax(gradient)).tolist())
+        if not peak < float("inf"):
+            raise InputError(f"layer {name}, gradient: a value is infinite or not a number")
+        group = self.param_groups[0]
+        weight.learn(
+            gradient,
+            rate=float(group["lr"]),
+            peak=peak,
+            threshold=self._threshold(weight, gradient, group),
+            keep_momentum=self.rule == "bop" or group["momentum_at_flip"] == "keep",
+        )
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Evaluate the closure, if given; all weights have learned in the backward pass."""
+        if closure is None:
+            return None
+        with torch.enable_grad():
+            return closure()
+
+    def _threshold(self, weight: PackedWeight, gradient: Tensor, group: dict[str, Any]) -> float:
+        """Flip threshold, for T-BSO after moving the second moment of the time step."""
+        if self.rule != "tbso":
+            return float(group["gamma"])
+        second_moment = weight.extend_second_moment(self.time_step)
+        average_square_(second_moment, mean_square(gradient).cpu(), group["square_rate"])
+        return float(adaptive_threshold(second_moment, group["gamma"], group["epsilon"]))
+
+
+def _num_ranks() -> int:
+    if distributed.is_available() and distributed.is_initialized():
+        return int(distributed.get_world_size())
+    return 1

@@ -1,0 +1,119 @@
+"""A binary weight whose training state is really small: one bit per weight and a momentum of few bits."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from flipcore.errors import InputError
+from flipcore.training.momentum_store import momentum_store
+from flipcore.training.packing import pack_flags, pack_signs, unpack_flags, unpack_signs
+
+if TYPE_CHECKING:
+    from flipcore.training.fused_flips import FusedFlips
+
+
+class PackedWeight(nn.Module):
+    """Weights of -1 and +1 in the buffer `bits`, with their momentum; no float copy of either is kept.
+
+    The state_dict holds all that training needs to go on bit by bit: weights, momentum, T-BSO's second moments, the state of the random draws.
+
+    Attributes:
+        anchor: a parameter of no elements that stands for the weight in autograd and in parameter groups.
+        learner: the FusedFlips that learns this weight; None until one is made.
+        second_moment: T-BSO's second moments, float32 [time steps seen], on the CPU.
+    """
+
+    def __init__(self, weight: Tensor, momentum_format: str, seed: int) -> None:
+        """Pack these weights, with a momentum of 0.
+
+        Args:
+            weight: initial weights, exactly -1 or +1, any shape.
+            momentum_format: one of `momentum_store.FORMATS`.
+            seed: of the stochastic rounding; the same on all ranks, another in each layer.
+
+        Raises:
+            InputError: a weight is neither -1 nor +1, or the format is unknown.
+        """
+        super().__init__()
+        self.shape = tuple(weight.shape)
+        self.momentum_format = momentum_format
+        self.anchor = nn.Parameter(torch.empty(0, device=weight.device))
+        self.bits: Tensor
+        self.register_buffer("bits", pack_signs(weight.detach()))
+        self.momentum = momentum_store(weight.numel(), momentum_format, seed).to(weight.device)
+        self.second_moment = torch.zeros(0)
+        self.learner: FusedFlips | None = None
+
+    def unpacked(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The weights as a new tensor of -1 and +1, in their shape."""
+        return unpack_signs(self.bits, self.shape, dtype)
+
+    def learn(
+        self, gradient: Tensor, *, rate: float, peak: float, threshold: float, keep_momentum: bool
+    ) -> None:
+        """Move the momentum toward a gradient and flip where w * M exceeds the threshold, chunk by chunk.
+
+        Args:
+            gradient: finite, any floating type, of the weight's number of elements.
+            rate: 1 - beta.
+            peak: largest magnitude in the gradient.
+            threshold: >= 0.
+            keep_momentum: whether a flip keeps the momentum, or sets it to 0.
+        """
+        gradient = gradient.reshape(-1)
+        self.momentum.begin(rate, peak)
+        limit = self.momentum.in_levels(threshold)
+        for start, stop in self.momentum.chunks():
+            levels = self.momentum.moved(start, stop, gradient[start:stop].float())
+            flips = self._flip(start, stop, levels, limit)
+            if not keep_momentum:
+                levels.mul_(1 - unpack_flags(flips, stop - start))
+            self.momentum.write(start, stop, levels)
+        self.momentum.end()
+
+    def _flip(self, start: int, stop: int, levels: Tensor, limit: float) -> Tensor:
+        """Flip the weights of a chunk whose momentum is beyond +-limit on their side; return the packed flips."""
+        # w * M > limit: +1 becomes -1 above the limit, -1 becomes +1 below -limit.
+        above = pack_flags(levels > limit)
+        below = pack_flags(levels < -limit)
+        bits = self.bits[start // 8 : (stop + 7) // 8]
+        flips = (bits & above) | (~bits & below)
+        bits ^= flips
+        return flips
+
+    def extend_second_moment(self, time_step: int) -> Tensor:
+        """Second moment of a time step, a view float32 []; 0 if the step is seen for the first time."""
+        missing = time_step + 1 - len(self.second_moment)
+        if missing > 0:
+            self.second_moment = torch.cat([self.second_moment, torch.zeros(missing)])
+        return self.second_moment[time_step]
+
+    def state_bits(self) -> dict[str, int]:
+        """Bits of training state that are really held, by part."""
+        return {
+            "weight": 8 * self.bits.numel(),
+            "momentum": 8 * self.momentum.storage.numel(),
+            "second_moment": 32 * self.second_moment.numel(),
+        }
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What the state_dict holds beside the buffers."""
+        return {"momentum_format": self.momentum_format, "second_moment": self.second_moment}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what `get_extra_state` gave.
+
+        Raises:
+            InputError: it was saved in another momentum format.
+        """
+        if state["momentum_format"] != self.momentum_format:
+            raise InputError(
+                f"momentum_format={self.momentum_format!r}: the saved state is in {state['momentum_format']!r}"
+            )
+        self.second_moment = state["second_moment"].clone()
+
+    def extra_repr(self) -> str:
+        """Shape and format, for printing."""
+        return f"{'x'.join(map(str, self.shape))}, {math.prod(self.shape)} weights, momentum {self.momentum_format}"
