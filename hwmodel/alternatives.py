@@ -1,4 +1,4 @@
-"""What learning adds to a chip, for this chip and for other ways to train the same network on the same cores.
+"""What learning adds to a chip, for this chip and for other ways to train the same network on the same cores: the one account of training memory.
 
 Every way keeps the chip's 1-bit weight memory, lanes and words; what differs is state that only learning needs. Its size is exact for the
 rules that this chip has, and follows from these assumptions for the others:
@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from flipcore.chip import Chip
 from flipcore.events import EventCounts
 from flipcore.hwmodel.memories import core_memories, core_registers
-from flipcore.hwmodel.memory import FLOAT_BITS, INFERENCE_STORES
+from flipcore.hwmodel.memory import INFERENCE_STORES, memory_bits
 from flipcore.hwmodel.phases import phase_numbers
 from flipcore.hwmodel.sram import MemoryShape, memory_cost
 from flipcore.hwmodel.technology import Band, Technology
 
+FLOAT_BITS = 32
 LEARNING_PHASES = ("trace", "error", "threshold", "update", "decay")
 ADAM_MOMENTS = 2
 SYNAPSE_STATE = (
@@ -32,27 +33,45 @@ SYNAPSE_STATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Alternative:
-    """A way to train the network, and what it adds to a chip that only classifies.
+class TrainingState:
+    """A way to train the network, and the bits of a chip that does so.
 
     Attributes:
         name: of the way.
+        inference_bits: what a chip needs that only classifies, the 1-bit weights among it; the same for all ways.
         synapse_bits: state per synapse beside the 1-bit weight.
         other_bits: traces, errors, lists, generators, activations kept for a backward pass.
-        area_um2: memories that learning adds; registers and logic are left out.
-        energy_pj: memory traffic of learning, mean of a training sample; None without counts.
     """
 
     name: str
+    inference_bits: int
     synapse_bits: int
     other_bits: int
-    area_um2: Band
-    energy_pj: Band | None
 
     @property
     def learning_bits(self) -> int:
         """All bits that learning adds."""
         return self.synapse_bits + self.other_bits
+
+    @property
+    def total_bits(self) -> int:
+        """All bits of the chip."""
+        return self.inference_bits + self.learning_bits
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """What a way to train the network adds to a chip that only classifies.
+
+    Attributes:
+        state: its bits.
+        area_um2: memories that learning adds; registers and logic are left out.
+        energy_pj: memory traffic of learning, mean of a training sample; None without counts.
+    """
+
+    state: TrainingState
+    area_um2: Band
+    energy_pj: Band | None
 
 
 @dataclass(frozen=True)
@@ -64,45 +83,65 @@ class _Stores:
     accesses: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
+def training_states(chip: Chip) -> tuple[TrainingState, ...]:
+    """Bits of this chip, of the rules that it could have, and of the alternatives."""
+    return tuple(_state(name, chip, cores) for name, cores in _ways(chip, None))
+
+
+def training_state_bits(chip: Chip) -> dict[str, dict[str, int]]:
+    """The same, ready for JSON: of each way three parts that add up to the whole chip."""
+    return {
+        state.name: {
+            "inference": state.inference_bits,
+            "synapse_state": state.synapse_bits,
+            "other_state": state.other_bits,
+        }
+        for state in training_states(chip)
+    }
+
+
 def alternatives(
     chip: Chip, technology: Technology, counts: EventCounts | None
 ) -> tuple[Alternative, ...]:
-    """This chip, the rules that it could have, and the alternatives; `counts` are of training samples.
+    """The same ways with their prices; `counts` are of training samples.
 
     Raises:
         InputError: the counts are of another chip, or the technology has no memories of these ports.
     """
+    samples = counts.samples if counts is not None else 0
+    return tuple(
+        _priced(_state(name, chip, cores), chip, cores, technology, samples)
+        for name, cores in _ways(chip, counts)
+    )
 
-    def own(variant: Chip) -> Callable[[int], _Stores]:
+
+def _ways(chip: Chip, counts: EventCounts | None) -> Iterator[tuple[str, list[_Stores]]]:
+    """Every way's name and what it needs in each core."""
+
+    def own(**changes: object) -> Callable[[int], _Stores]:
+        variant = _variant(chip, **changes)
         return lambda c: _own_stores(variant, c, counts)
 
     def floating(copies: int, *, everything: bool) -> Callable[[int], _Stores]:
         return lambda c: _floating_stores(chip, c, counts, copies, everything=everything)
 
-    ways: list[tuple[str, Callable[[int], _Stores]]] = [
-        ("this chip", own(chip)),
-        ("BSO, 8 bits", own(_variant(chip, rule="bso", momentum_bits=8))),
-        ("BSO, 4 bits", own(_variant(chip, rule="bso", momentum_bits=4))),
-        ("T-BSO, 8 bits", own(_variant(chip, rule="tbso", momentum_bits=8))),
-        ("BSO, fp32, as published", floating(1, everything=True)),
-        ("latent fp32, SGD", floating(1, everything=False)),
-        ("latent fp32, Adam", floating(1 + ADAM_MOMENTS, everything=False)),
-        ("OTTT, latent fp32, SGD", floating(1, everything=True)),
-        (
-            "BPTT, latent fp32, SGD",
-            lambda c: _bptt_stores(chip, c, counts, adam=False),
-        ),
-        (
-            "BPTT, latent fp32, Adam",
-            lambda c: _bptt_stores(chip, c, counts, adam=True),
-        ),
-    ]
-    samples = counts.samples if counts is not None else 0
-    cores = range(len(chip.layers))
-    return tuple(
-        _priced(name, chip, [stores(c) for c in cores], technology, samples)
-        for name, stores in ways
-    )
+    def bptt(*, adam: bool) -> Callable[[int], _Stores]:
+        return lambda c: _bptt_stores(chip, c, counts, adam=adam)
+
+    ways = {
+        "this chip": own(),
+        "BSO, 8 bits": own(rule="bso", momentum_bits=8),
+        "BSO, 4 bits": own(rule="bso", momentum_bits=4),
+        "T-BSO, 8 bits": own(rule="tbso", momentum_bits=8),
+        "BSO, fp32, as published": floating(1, everything=True),
+        "latent fp32, SGD": floating(1, everything=False),
+        "latent fp32, Adam": floating(1 + ADAM_MOMENTS, everything=False),
+        "OTTT, latent fp32, SGD": floating(1, everything=True),
+        "BPTT, latent fp32, SGD": bptt(adam=False),
+        "BPTT, latent fp32, Adam": bptt(adam=True),
+    }
+    for name, stores in ways.items():
+        yield name, [stores(c) for c in range(len(chip.layers))]
 
 
 def _variant(chip: Chip, **changes: object) -> Chip:
@@ -214,9 +253,7 @@ def _bptt_stores(chip: Chip, c: int, counts: EventCounts | None, *, adam: bool) 
     return _Stores(memories, 0, accesses)
 
 
-def _priced(
-    name: str, chip: Chip, cores: list[_Stores], technology: Technology, samples: int
-) -> Alternative:
+def _state(name: str, chip: Chip, cores: list[_Stores]) -> TrainingState:
     synapse_bits = other_bits = 0
     for stores in cores:
         other_bits += stores.registers
@@ -226,13 +263,19 @@ def _priced(
                 synapse_bits += bits
             else:
                 other_bits += bits
+    return TrainingState(name, memory_bits(chip)["total_inference"], synapse_bits, other_bits)
+
+
+def _priced(
+    state: TrainingState, chip: Chip, cores: list[_Stores], technology: Technology, samples: int
+) -> Alternative:
     area = Band.total(
         memory_cost(technology, shape).area_um2
         for stores in cores
         for shape in stores.memories.values()
     )
     energy = Band.total(_energies(chip, cores, technology)) * (1.0 / samples) if samples else None
-    return Alternative(name, synapse_bits, other_bits, area, energy)
+    return Alternative(state, area, energy)
 
 
 def _energies(chip: Chip, cores: list[_Stores], technology: Technology) -> Iterator[Band]:

@@ -326,10 +326,11 @@ def _memories(chip: Chip, technology: Technology) -> list[dict[str, Any]]:
 
 def _alternative(one: Alternative) -> dict[str, Any]:
     return {
-        "name": one.name,
-        "synapse_bits": one.synapse_bits,
-        "other_bits": one.other_bits,
-        "learning_bits": one.learning_bits,
+        "name": one.state.name,
+        "synapse_bits": one.state.synapse_bits,
+        "other_bits": one.state.other_bits,
+        "learning_bits": one.state.learning_bits,
+        "total_bits": one.state.total_bits,
         "learning_area_um2": asdict(one.area_um2),
         "learning_pj": asdict(one.energy_pj) if one.energy_pj else None,
     }

@@ -1,10 +1,9 @@
-"""Bits of every store of a chip, and of the ways to train the same network without one (T10, T13)."""
+"""Bits of every store of a chip (T10, T13)."""
 
 from flipcore.chip import Chip, Core
 
 GENERATOR_BITS = 32  # R5
 SECOND_MOMENT_BITS = 32  # N14
-FLOAT_BITS = 32
 
 
 def index_bits(count: int) -> int:
@@ -71,41 +70,3 @@ def memory_bits(chip: Chip) -> dict[str, int]:
         "total_learning": sum(summed.values()) - inference,
         "total_chip": sum(summed.values()),
     }
-
-
-LATENT_BITS = 16  # fixed-point latent weight of a chip that keeps one
-
-
-def training_state_bits(chip: Chip) -> dict[str, dict[str, int]]:
-    """Bits that training the same network needs at batch 1: weights, optimiser state, and what lives through a sample.
-
-    The chips hold their words with padding lanes. The software rows hold 32 bits per value and no padding: `activations` is potential and spike of every neuron and
-    trace of every axon for online rules, potential and spike of every step and the input for BPTT. Gradients are left out: a rule at batch 1 can use each at once;
-    a framework that keeps them adds 32 bits per weight.
-    """
-    synapses = sum(core.axons * core.neurons for core in chip.layers)
-    neurons = sum(core.neurons for core in chip.layers)
-    axons = sum(core.axons for core in chip.layers)
-    online = FLOAT_BITS * (2 * neurons + axons)
-    through_time = FLOAT_BITS * chip.steps * (2 * neurons + chip.inputs)
-    stores = memory_bits(chip)
-    rest = stores["total_chip"] - stores["weight"] - stores["momentum"]
-    return {
-        "this chip": _state(stores["weight"], stores["momentum"], rest),
-        f"the chip with {LATENT_BITS}-bit latent weights, SGD": _state(
-            LATENT_BITS * stores["weight"], 0, rest
-        ),
-        "BSO, fp32 weights and momentum": _state(
-            FLOAT_BITS * synapses, FLOAT_BITS * synapses, online
-        ),
-        "online, latent fp32 weights, Adam": _state(
-            FLOAT_BITS * synapses, 2 * FLOAT_BITS * synapses, online
-        ),
-        f"BPTT over {chip.steps} steps, latent fp32 weights, Adam": _state(
-            FLOAT_BITS * synapses, 2 * FLOAT_BITS * synapses, through_time
-        ),
-    }
-
-
-def _state(weights: int, optimiser: int, activations: int) -> dict[str, int]:
-    return {"weights": weights, "optimiser": optimiser, "activations": activations}

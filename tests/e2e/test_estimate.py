@@ -44,12 +44,20 @@ def assert_band(band: dict[str, float]) -> None:
     assert 0 < band["low"] <= band["value"] <= band["high"]
 
 
-def test_keys_that_scripts_rely_on(from_run: dict[str, Any]) -> None:
+def test_keys_that_scripts_rely_on(from_run: dict[str, Any], folder: Path) -> None:
     assert from_run["technology"] == "made-up"
     for key in ("train_sample", "inference", "per_sop", "learning_per_sop", "epoch"):
         assert_band(from_run["energy_pj"][key])
     assert_band({name: from_run["area_um2"][name] for name in BOUNDS})
     assert from_run["memory_bits"]["weight"] == 64 * 256 + 256 * 16
+    run = json.loads((folder / "run" / "run.json").read_text())
+    for way in from_run["alternatives"]:  # one account of training memory
+        parts = run["training_state_bits"][way["name"]]
+        assert (parts["synapse_state"], parts["other_state"]) == (
+            way["synapse_bits"],
+            way["other_bits"],
+        )
+        assert sum(parts.values()) == way["total_bits"]
     (source,) = from_run["sources"]
     assert source["title"] == "Made-up prices"
     for key in ("training", "inference", "idle", "clock_stopped"):

@@ -73,6 +73,9 @@ def test_figures_that_scripts_rely_on(digits: Done, folder: Path) -> None:
         360,
     )
     assert figures["memory_bits"]["weight"] == 64 * 256 + 256 * 16
+    own = figures["training_state_bits"]["this chip"]
+    assert own["synapse_state"] + own["other_state"] == figures["memory_bits"]["total_learning"]
+    assert sum(own.values()) == figures["memory_bits"]["total_chip"]
     assert (figures["train"]["samples"], figures["inference"]["samples"]) == (2 * 1437, 360)
     for side in ("train", "inference"):
         assert figures[side]["sops_per_sample"] > 0

@@ -7,7 +7,12 @@ import pytest
 from flipcore.chip import load_chip, parse_chip
 from flipcore.events import COUNT_NAMES, EventCounts
 from flipcore.hwmodel.activity import expected_counts, load_rates
-from flipcore.hwmodel.alternatives import Alternative, alternatives
+from flipcore.hwmodel.alternatives import (
+    Alternative,
+    alternatives,
+    training_state_bits,
+    training_states,
+)
 from flipcore.hwmodel.energy import price
 from flipcore.hwmodel.memory import memory_bits
 from flipcore.hwmodel.phases import phase_numbers
@@ -32,7 +37,7 @@ def technology(tmp_path: Path) -> Technology:
 
 
 def by_name(ways: tuple[Alternative, ...]) -> dict[str, Alternative]:
-    return {way.name: way for way in ways}
+    return {way.state.name: way for way in ways}
 
 
 def test_bits_worked_out_by_hand(technology: Technology) -> None:
@@ -43,7 +48,7 @@ def test_bits_worked_out_by_hand(technology: Technology) -> None:
     floating = 2 * 4 * 32 + 8 * (3 + 32) + 4 * 32 + 1
     latent = 2 * 4 * 5 + lists + 4 * 8 + 1
     history = 3 * 4 * 33 + 3 * 8 + 4 * 32  # potentials and spikes, input events, errors
-    assert {name: (way.synapse_bits, way.other_bits) for name, way in ways.items()} == {
+    assert {name: (way.state.synapse_bits, way.state.other_bits) for name, way in ways.items()} == {
         "this chip": (6 * synapses, own),
         "BSO, 8 bits": (8 * synapses, own),
         "BSO, 4 bits": (4 * synapses, own),
@@ -56,10 +61,23 @@ def test_bits_worked_out_by_hand(technology: Technology) -> None:
         "BPTT, latent fp32, Adam": (128 * synapses, history),
     }
     adam = ways["latent fp32, Adam"]
-    assert adam.learning_bits == 96 * synapses + latent
+    assert adam.state.learning_bits == 96 * synapses + latent
     # The live word is a register.
     assert adam.area_um2.value == pytest.approx(3 * (96 * synapses + latent - 1))
     assert adam.energy_pj is None
+
+
+def test_bits_need_no_prices_and_add_up_to_the_chip(technology: Technology) -> None:
+    for name in ("digits", "mnist"):
+        chip = load_chip(name)
+        states = training_states(chip)
+        assert states == tuple(way.state for way in alternatives(chip, technology, None))
+        bits = memory_bits(chip)
+        assert states[0].total_bits == bits["total_chip"]
+        assert all(state.inference_bits == bits["total_inference"] for state in states)
+        assert {key: sum(parts.values()) for key, parts in training_state_bits(chip).items()} == {
+            state.name: state.total_bits for state in states
+        }
 
 
 def test_energy_worked_out_by_hand(technology: Technology) -> None:
@@ -102,7 +120,7 @@ def test_of_this_chip_it_is_the_price_of_its_learning_phases(
     counts = expected_counts(chip, side, 100)
     assert phase_numbers(chip, counts, 0, "momentum_reads")["decay"] > 0
     own = alternatives(chip, technology, counts)[0]
-    assert own.learning_bits == memory_bits(chip)["total_learning"]
+    assert own.state.learning_bits == memory_bits(chip)["total_learning"]
     energy = price(chip, counts, technology)
     learning = sum(
         row.energy_pj.value
@@ -122,7 +140,7 @@ def test_the_chip_adds_the_least_but_for_fewer_bits(technology: Technology) -> N
     ways = alternatives(chip, technology, expected_counts(chip, side, 100))
     own = ways[0]
     for way in ways[4:]:
-        assert way.learning_bits > 3 * own.learning_bits, way.name
+        assert way.state.learning_bits > 3 * own.state.learning_bits, way.state.name
         assert way.area_um2.value > own.area_um2.value
         assert own.energy_pj is not None and way.energy_pj is not None
         assert way.energy_pj.value > own.energy_pj.value

@@ -1,11 +1,10 @@
 """Bits of a chip's stores, worked out by hand from SPEC T13."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flipcore.chip import Chip, load_chip, parse_chip
-from flipcore.hwmodel.memory import core_stores, memory_bits, signed_bits, training_state_bits
+from flipcore.chip import parse_chip
+from flipcore.hwmodel.memory import core_stores, memory_bits, signed_bits
 from tests.random_chips import Document, chip_documents
 
 # 9 axons on 7 neurons on 3 neurons, 4 lanes: 2 words and 1 word a row, padding in both; 5 steps.
@@ -133,46 +132,3 @@ def test_stores_of_any_chip_hold_its_state(document: Document) -> None:
     assert bits["total_chip"] == bits["total_inference"] + bits["total_learning"]
     assert bits["weight"] >= sum(core.axons * core.neurons for core in chip.layers)
     assert all(value > 0 for value in bits.values())
-
-
-def alternatives(chip: Chip) -> dict[str, int]:
-    return {name: sum(parts.values()) for name, parts in training_state_bits(chip).items()}
-
-
-def test_alternatives_worked_out_by_hand() -> None:
-    synapses, neurons, axons = 9 * 7 + 7 * 3, 7 + 3, 9 + 7
-    states = training_state_bits(CHIP)
-    online = 32 * (2 * neurons + axons)
-    rest = memory_bits(CHIP)["total_chip"] - 700
-    fp32 = 32 * synapses
-    assert states == {
-        "this chip": {"weights": 100, "optimiser": 600, "activations": rest},
-        "the chip with 16-bit latent weights, SGD": {
-            "weights": 1600,
-            "optimiser": 0,
-            "activations": rest,
-        },
-        "BSO, fp32 weights and momentum": {
-            "weights": fp32,
-            "optimiser": fp32,
-            "activations": online,
-        },
-        "online, latent fp32 weights, Adam": {
-            "weights": fp32,
-            "optimiser": 2 * fp32,
-            "activations": online,
-        },
-        "BPTT over 5 steps, latent fp32 weights, Adam": {
-            "weights": fp32,
-            "optimiser": 2 * fp32,
-            "activations": 32 * 5 * (2 * neurons + 9),
-        },
-    }
-
-
-@pytest.mark.parametrize("name", ["digits", "mnist"])
-def test_the_chip_needs_the_least(name: str) -> None:
-    chip = load_chip(name)
-    states = alternatives(chip)
-    assert states["this chip"] == memory_bits(chip)["total_chip"]
-    assert min(states, key=lambda key: states[key]) == "this chip"

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flipcore.cli.tables import memory_cells
+
 Figures = dict[str, Any]
 Bounds = dict[str, float]
 
@@ -214,20 +216,20 @@ def _memories(figures: Figures) -> Table:
 def _alternatives(figures: Figures) -> Table:
     table = _table(
         "What learning adds to the chip, and other ways to train the same network",
-        "", "kbit", "", "memory area", "memory energy",
+        "", "kbit", "", "whole chip", "", "memory area", "memory energy",
     )  # fmt: skip
-    own = figures["alternatives"][0]["learning_bits"]
+    own = figures["alternatives"][0]
     for row in figures["alternatives"]:
         table.add_row(
             row["name"],
-            f"{row['learning_bits'] / 1000:,.0f}",
-            f"{row['learning_bits'] / own:.1f} x",
+            *memory_cells(row["learning_bits"], own["learning_bits"]),
+            *memory_cells(row["total_bits"], own["total_bits"]),
             _area(row["learning_area_um2"]),
             _energy(row["learning_pj"]),
         )
     table.caption = (
-        "Energy of a training sample. Floating-point state is 32 bits per synapse beside the 1-bit weight; each word with trace and error is read and written once; "
-        "decay of momentum and moments is left out, which favours the alternatives."
+        "Area and energy are what learning adds, energy of a training sample. Floating-point state is 32 bits per synapse beside the 1-bit weight; each word with trace and error is read and "
+        "written once; decay of momentum and moments is left out, which favours the alternatives."
     )
     return table
 

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from flipcore.chip import Chip, load_chip
 from flipcore.cli.tables import print_results
 from flipcore.errors import InputError
-from flipcore.hwmodel.memory import memory_bits, training_state_bits
+from flipcore.hwmodel.alternatives import training_state_bits
+from flipcore.hwmodel.memory import memory_bits
 from flipcore.sim import run as runs
 from flipcore.sim.data import Dataset, load_dataset, split_validation
 from flipcore.sim.folder_lock import folder_lock

@@ -63,21 +63,29 @@ def _print_memory(console: Console, results: dict[str, Any]) -> None:
         if bits >= SMALLEST_STORE or is_sum:
             table.add_row(name, f"{bits / 1000:,.1f}", style="bold" if is_sum else "")
     console.print(table)
-    alternatives = Table(title="Training the same network, kbit of state at batch 1")
-    for column in ("", "weights", "optimiser", "the rest", "all", "against this chip"):
-        alternatives.add_column(column, justify="right" if column else "left")
-    rows = results["training_state_bits"]
-    chip_bits = sum(rows["this chip"].values())
-    for name, parts in rows.items():
-        total = sum(parts.values())
-        alternatives.add_row(
+    _print_alternatives(console, results["training_state_bits"])
+
+
+def _print_alternatives(console: Console, states: dict[str, dict[str, int]]) -> None:
+    table = Table(title="The same network trained in other ways, kbit")
+    for column in ("", "learning adds", "", "whole chip", ""):
+        table.add_column(column, justify="right" if table.columns else "left")
+    own = states["this chip"]
+    own_learning = own["synapse_state"] + own["other_state"]
+    for name, bits in states.items():
+        learning = bits["synapse_state"] + bits["other_state"]
+        table.add_row(
             name,
-            *(f"{parts[key] / 1000:,.0f}" for key in ("weights", "optimiser", "activations")),
-            f"{total / 1000:,.0f}",
-            f"{total / chip_bits:.1f} x",
+            *memory_cells(learning, own_learning),
+            *memory_cells(bits["inference"] + learning, own["inference"] + own_learning),
         )
-    console.print(alternatives)
+    console.print(table)
     console.print(
-        "Software rows: 32 bits per value, gradients not counted (a framework that keeps them adds 32 bits per weight).",
+        "What is counted of each way: docs/ENERGY.md; `flipcore estimate` gives its area and energy.",
         highlight=False,
     )
+
+
+def memory_cells(bits: int, of_chip: int) -> tuple[str, str]:
+    """Memory in kbit, and how many times that of this chip it is."""
+    return f"{bits / 1000:,.0f}", f"{bits / of_chip:.1f} x"
