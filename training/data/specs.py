@@ -12,13 +12,17 @@ from flipcore.sim.data.known import KNOWN_SETS
 from flipcore.sim.data.nmnist import SENSOR
 from flipcore.training.data.cifar import load_cifar
 from flipcore.training.data.cifar_batches import CIFAR10, CIFAR100
+from flipcore.training.data.event_folder import load_events
 from flipcore.training.data.samples import SampleSet, Shape, as_sample_set
+from flipcore.training.data.speech import load_speech
 
 _NAMES = ("digits", *KNOWN_SETS)
 _SIMULATED = {"idx": "idx:DIR", "npz": "npz:FILE", "nmnist": "nmnist:PATH[,PATH...]"}
 _FORMS = _SIMULATED | {
     "cifar10": "cifar10:PATH",
     "cifar100": "cifar100:PATH",
+    "events": "events:PATH",
+    "speech": "speech:PATH",
 }
 
 
@@ -26,7 +30,8 @@ def load_samples(spec: str, *, num_steps: int, progress: Progress = None) -> Sam
     """Load the data set that `spec` names.
 
     Args:
-        spec: all that `flipcore.sim.data.load_dataset` takes, or `cifar10:PATH`, `cifar100:PATH`.
+        spec: all that `flipcore.sim.data.load_dataset` takes, or `cifar10:PATH`, `cifar100:PATH`,
+            `events:PATH`, `speech:PATH`.
         num_steps: steps of the network, 1 ... 256; recordings are binned into as many.
         progress: told in a line what is being done, now and then.
 
@@ -44,6 +49,10 @@ def load_samples(spec: str, *, num_steps: int, progress: Progress = None) -> Sam
     if not rest:
         raise InputError(f"data set {spec!r}: nothing after the colon: write {_FORMS[prefix]}")
     path = _path(rest, spec)
+    if prefix == "events":
+        return load_events(path, num_steps=num_steps, spec=spec, progress=progress)
+    if prefix == "speech":
+        return load_speech(path, spec=spec, progress=progress)
     kind = CIFAR10 if prefix == "cifar10" else CIFAR100
     return load_cifar(path, kind, spec=spec, progress=progress)
 
