@@ -13,14 +13,22 @@ No fused multiply-add and no lerp: they would round differently on other machine
 A comparison with gamma >= 0 makes the flips, never sign(): a weight stays -1 or +1 whatever the momentum, 0 included.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from flipcore.errors import InputError
+
+AT_FLIP = ("keep", "reset")
+# Gradients beyond have squares that are infinite in float32, which would raise T-BSO's threshold for ever.
+GRADIENT_LIMIT = 2.0**63
 # Bounds the copy in double precision; a multiple of every vector length.
-_SQUARE_CHUNK = 1 << 16
+_SQUARE_CHUNK = 1 << 17
 
 
-def average_(momentum: Tensor, gradient: Tensor, rate: float) -> None:
+def average_(momentum: Tensor, gradient: Tensor, rate: float | Tensor) -> None:
     """Move the momentum toward the gradient, in place."""
     momentum.mul_(1 - rate).add_(gradient * rate)
 
@@ -60,7 +68,7 @@ def bso_step_(
     momentum: Tensor,
     gradient: Tensor,
     *,
-    rate: float,
+    rate: float | Tensor,
     gamma: float,
     keep_momentum: bool,
 ) -> None:
@@ -75,7 +83,7 @@ def tbso_step_(
     second_moment: Tensor,
     gradient: Tensor,
     *,
-    rate: float,
+    rate: float | Tensor,
     square_rate: float,
     gamma: float,
     epsilon: float,
@@ -88,7 +96,36 @@ def tbso_step_(
 
 
 def bop_step_(
-    weight: Tensor, momentum: Tensor, gradient: Tensor, *, rate: float, gamma: float
+    weight: Tensor, momentum: Tensor, gradient: Tensor, *, rate: float | Tensor, gamma: float
 ) -> None:
     """One step of Bop, in place (Helwegen 2019): flip iff |M| > gamma and sign(M) = sign(w), and keep M."""
     bso_step_(weight, momentum, gradient, rate=rate, gamma=gamma, keep_momentum=True)
+
+
+def check_settings(settings: Mapping[str, Any], where: str) -> None:
+    """Make sure that the settings of a flip optimiser are in range.
+
+    Raises:
+        InputError: names the setting, after `where`, its value and the range.
+    """
+    for name in ("lr", "square_rate"):
+        if name in settings and not 0 <= float(settings[name]) <= 1:
+            raise InputError(f"{where}{name}={settings[name]}: must be 0 ... 1")
+    for name in ("gamma", "epsilon"):
+        if name in settings and not 0 <= float(settings[name]) < float("inf"):
+            raise InputError(f"{where}{name}={settings[name]}: must be finite and not below 0")
+    policy = settings["momentum_at_flip"]
+    if policy not in AT_FLIP:
+        raise InputError(f"{where}momentum_at_flip={policy!r}: must be one of {', '.join(AT_FLIP)}")
+
+
+def refuse_wild_gradient(peak: float, name: str) -> None:
+    """Make sure that a gradient, whose largest magnitude this is, is finite and within GRADIENT_LIMIT.
+
+    Raises:
+        InputError: names the gradient. A NaN in the momentum would lock its weight for ever.
+    """
+    if not peak <= GRADIENT_LIMIT:
+        raise InputError(
+            f"{name}, gradient: a value is infinite, not a number or beyond 2**63 (largest {peak})"
+        )

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, distributed
 
 from flipcore.errors import InputError
-from flipcore.training.flip_rules import adaptive_threshold, average_square_, mean_square
+from flipcore.training.flip_rules import (
+    adaptive_threshold,
+    average_square_,
+    check_settings,
+    mean_square,
+    refuse_wild_gradient,
+)
 from flipcore.training.packed_weight import PackedWeight
 
 RULES = ("bso", "tbso", "bop")
@@ -64,6 +70,7 @@ class FusedFlips(torch.optim.Optimizer):
             "epsilon": epsilon,
             "momentum_at_flip": momentum_at_flip,
         }
+        check_settings(defaults, "")
         super().__init__([(name, weight.anchor) for weight, name in self.names.items()], defaults)
         for weight in self.names:
             weight.learner = self
@@ -73,7 +80,7 @@ class FusedFlips(torch.optim.Optimizer):
         """Take one step of the rule on one weight; the gradient, of the weight's shape, may be changed.
 
         Raises:
-            InputError: the weight is not one of this optimiser's, or its gradient has another shape or is not finite.
+            InputError: the weight is not one of this optimiser's, or its gradient has another shape, is not finite or beyond 2**63.
         """
         name = self.names.get(weight)
         if name is None:
@@ -86,9 +93,8 @@ class FusedFlips(torch.optim.Optimizer):
             gradient = gradient.contiguous()
             distributed.all_reduce(gradient)
             gradient /= _num_ranks()
-        peak = max(abs(bound) for bound in torch.stack(torch.aminmax(gradient)).tolist())
-        if not peak < float("inf"):
-            raise InputError(f"layer {name}, gradient: a value is infinite or not a number")
+        peak = float(torch.stack(torch.aminmax(gradient)).abs().max())
+        refuse_wild_gradient(peak, f"layer {name}")
         group = self.param_groups[0]
         weight.learn(
             gradient,

@@ -1,6 +1,7 @@
 """A binary weight whose training state is really small: one bit per weight and a momentum of few bits."""
 
 import math
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +22,6 @@ class PackedWeight(nn.Module):
 
     Attributes:
         anchor: a parameter of no elements that stands for the weight in autograd and in parameter groups.
-        learner: the FusedFlips that learns this weight; None until one is made.
         second_moment: T-BSO's second moments, float32 [time steps seen], on the CPU.
     """
 
@@ -44,7 +44,17 @@ class PackedWeight(nn.Module):
         self.register_buffer("bits", pack_signs(weight.detach()))
         self.momentum = momentum_store(weight.numel(), momentum_format, seed).to(weight.device)
         self.second_moment = torch.zeros(0)
-        self.learner: FusedFlips | None = None
+        self._learner: weakref.ref[FusedFlips] | None = None
+
+    @property
+    def learner(self) -> "FusedFlips | None":
+        """The optimiser that learns this weight; None before one is made or after it is gone."""
+        return None if self._learner is None else self._learner()
+
+    @learner.setter
+    def learner(self, learner: "FusedFlips") -> None:
+        # Weak, so that a copy of the model does not copy its optimiser.
+        self._learner = weakref.ref(learner)
 
     def unpacked(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The weights as a new tensor of -1 and +1, in their shape."""
