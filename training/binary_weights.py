@@ -25,7 +25,7 @@ def initial_signs(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
     out_features = shape[0]
     fan_in = torch.Size(shape[1:]).numel()
     bits = torch.from_numpy(draws.initial_weights(seed, layer, fan_in, out_features))
-    return bits.t().to(torch.float32).mul_(2).sub_(1).reshape(shape)
+    return bits.t().contiguous().to(torch.float32).mul_(2).sub_(1).view(shape)
 
 
 def make_weight(
