@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flipcore.errors import InputError, ToolError
+from flipcore.errors import InputError
 from flipcore.sim.data.store import Int64s, told_in_one_line
+from flipcore.training.data.aedat4 import Aedat4Reader, check_installed
 
 MAX_FILE_BYTES = 1 << 30
 # MATLAB's files are compressed: 1 MiB can unpack to 1 GiB. ST-MNIST's have some 40 kB.
@@ -31,20 +32,21 @@ class Events(NamedTuple):
     polarity: Int64s
 
 
-def read_events(path: Path) -> Events:
-    """Read a recording in the format that its suffix names.
+def read_events(path: Path, aedat4: Aedat4Reader) -> Events:
+    """Read a recording in the format that its suffix, one of SUFFIXES, names.
 
     Raises:
         InputError: it is damaged, empty, of an unknown variant, or too large.
         ToolError: it needs tonic or aedat, which are not installed.
     """
-    reader = READERS[path.suffix.lower()]
+    suffix = path.suffix.lower()
     with told_in_one_line(str(path)):
         size = path.stat().st_size
-    limit = MAX_MAT_BYTES if reader is _read_mat else MAX_FILE_BYTES
+    limit = MAX_MAT_BYTES if suffix == ".mat" else MAX_FILE_BYTES
     if size > limit:
         raise InputError(f"{path}: {size} bytes: a recording has at most {limit}")
-    events = Events(*(np.asarray(values).astype(np.int64) for values in reader(path)))
+    columns = aedat4.read(path) if suffix == ".aedat4" else READERS[suffix](path)
+    events = Events(*(np.asarray(values).astype(np.int64) for values in columns))
     if not len(events.x):
         raise InputError(f"{path}: holds no events")
     for title, values, largest in (
@@ -63,7 +65,7 @@ def read_events(path: Path) -> Events:
 
 
 def _read_bin(path: Path) -> Events:
-    tonic_io = _library("tonic.io", path)
+    tonic_io = _tonic_io(path)
     size = path.stat().st_size
     if not size or size % 5:
         raise InputError(f"{path}: {size} bytes: must be a positive multiple of 5")
@@ -72,18 +74,12 @@ def _read_bin(path: Path) -> Events:
     )
 
 
-def _read_aedat4(path: Path) -> Events:
-    tonic_io = _library("tonic.io", path)
-    _library("aedat", path)
-    return _fields(_foreign(lambda: tonic_io.read_aedat4(str(path)), path), path)
-
-
 _AEDAT_VERSION = re.compile(rb"#!AER-DAT([0-9])\.[0-9]\r?\n")
 _DVS128_BITS = 15  # of an address; bit 15 marks a signal from outside
 
 
 def _read_aedat(path: Path) -> Events:
-    tonic_io = _library("tonic.io", path)
+    tonic_io = _tonic_io(path)
     with told_in_one_line(str(path)), path.open("rb") as file:
         head = file.read(1 << 16)
     version = _AEDAT_VERSION.match(head)
@@ -161,29 +157,22 @@ READERS: Mapping[str, Callable[[Path], Events]] = {
     ".mat": _read_mat,
     ".npy": _read_npy,
     ".aedat": _read_aedat,
-    ".aedat4": _read_aedat4,
 }
+SUFFIXES = (*READERS, ".aedat4")
 
 
 def _fields(table: Any, path: Path) -> Events:
-    """Take the fields out of a structured array, as tonic names them (aedat: `on`)."""
+    """Take the fields out of a structured array, as tonic names them."""
     names = table.dtype.names
-    polarity = "p" if "p" in names else "on"
-    for name in ("x", "y", "t", polarity):
+    for name in ("x", "y", "t", "p"):
         if name not in names or table[name].dtype.kind not in "biu":
             raise InputError(f"{path}: no field {name} of integers; it has {', '.join(names)}")
-    return Events(table["x"], table["y"], table["t"], table[polarity])
+    return Events(table["x"], table["y"], table["t"], table["p"])
 
 
-def _library(name: str, path: Path) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise ToolError(
-            f"{path}: {path.suffix} is read by {package}, which is not installed: "
-            "pip install flipcore[events]"
-        ) from error
+def _tonic_io(path: Path) -> Any:
+    check_installed("tonic", path)
+    return importlib.import_module("tonic.io")  # an extra, and slow to import
 
 
 def _foreign(read: Callable[[], Any], path: Path) -> Any:

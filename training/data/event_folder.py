@@ -12,7 +12,8 @@ from flipcore.errors import InputError
 from flipcore.sim.data.dataset import EventLayout, Progress, Provenance, Split, make_dataset
 from flipcore.sim.data.recordings import Part
 from flipcore.sim.data.store import Spool, told_in_one_line
-from flipcore.training.data.event_files import READERS, Events, read_events
+from flipcore.training.data.aedat4 import Aedat4Reader
+from flipcore.training.data.event_files import SUFFIXES, Events, read_events
 from flipcore.training.data.samples import SampleSet, as_sample_set
 
 # Larger sensors are reduced to this: DVS-CIFAR10's 128 x 128 become the usual 48 x 48.
@@ -48,13 +49,14 @@ def load_events(path: Path, *, num_steps: int, spec: str, progress: Progress) ->
     parts, how = _from_list(path) if path.is_file() else _from_folder(path)
     everything = [recording for part in parts.values() for recording in part]
     classes = _ordered({recording.class_name for recording in everything})
-    sensor = _sensor(everything, progress)
-    grid = _Grid(sensor, _reduced(sensor), num_steps)
     digest = hashlib.sha256()
-    splits = {
-        part: _spool(recordings, classes, grid, f"{part} recordings", digest, progress)
-        for part, recordings in parts.items()
-    }
+    with Aedat4Reader() as aedat4:
+        sensor = _sensor(everything, aedat4, progress)
+        grid = _Grid(sensor, _reduced(sensor), num_steps)
+        splits = {
+            part: _spool(_labelled(recordings, classes), grid, part, aedat4, digest, progress)
+            for part, recordings in parts.items()
+        }
     provenance: Provenance = {
         "spec": spec,
         "source": path.name,
@@ -101,33 +103,40 @@ def _reduced(sensor: tuple[int, int]) -> tuple[int, int]:
     return -(-sensor[0] * LONGEST_SIDE // longest), -(-sensor[1] * LONGEST_SIDE // longest)
 
 
-def _sensor(recordings: list[_Recording], progress: Progress) -> tuple[int, int]:
+def _sensor(
+    recordings: list[_Recording], aedat4: Aedat4Reader, progress: Progress
+) -> tuple[int, int]:
     rows = columns = 0
     for count, recording in enumerate(recordings):
         if progress and count % _TOLD_EVERY == 0:
             progress(f"measuring the sensor: {count} of {len(recordings)} recordings")
-        events = read_events(recording.path)
+        events = read_events(recording.path, aedat4)
         rows, columns = max(rows, int(events.y.max())), max(columns, int(events.x.max()))
     return rows + 1, columns + 1
 
 
+def _labelled(recordings: list[_Recording], classes: list[str]) -> list[tuple[Path, int]]:
+    labels = {name: label for label, name in enumerate(classes)}
+    return [(recording.path, labels[recording.class_name]) for recording in recordings]
+
+
 def _spool(
-    recordings: list[_Recording],
-    classes: list[str],
+    recordings: list[tuple[Path, int]],
     grid: _Grid,
-    title: str,
+    part: Part,
+    aedat4: Aedat4Reader,
     digest: "hashlib._Hash",
     progress: Progress,
 ) -> Split:
-    spool = Spool(title)
-    for count, recording in enumerate(recordings):
+    spool = Spool(f"{part} recordings")
+    for count, (path, _) in enumerate(recordings):
         if progress and count % _TOLD_EVERY == 0:
-            progress(f"binning {title}: {count} of {len(recordings)}")
-        events = read_events(recording.path)
+            progress(f"binning {part} recordings: {count} of {len(recordings)}")
+        events = read_events(path, aedat4)
         for values in events:
-            digest.update(values.data)
+            digest.update(values.tobytes())
         spool.write(grid.record(events))
-    labels = np.array([classes.index(recording.class_name) for recording in recordings], np.int32)
+    labels = np.array([label for _, label in recordings], np.int32)
     return Split(labels, grid.layout, spool.store(grid.layout.record_bytes))
 
 
@@ -141,10 +150,10 @@ def _from_folder(path: Path) -> tuple[_Parts, str]:
     if not path.is_dir():
         raise InputError(f"{path}: no such file or folder")
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    paths = [file for file in files if file.suffix.lower() in READERS]
+    paths = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not paths:
         there = f"; it holds {files[0].name}" if files else ""
-        raise InputError(f"{path}: no recordings: looked for {', '.join(READERS)}{there}")
+        raise InputError(f"{path}: no recordings: looked for {', '.join(SUFFIXES)}{there}")
     parts: dict[Part | None, list[_Recording]] = {}
     for file in paths:
         folders = file.relative_to(path).parts[:-1]
@@ -196,9 +205,9 @@ def _from_list(path: Path) -> tuple[_Parts, str]:
                 f"{path}: line {count}: {line!r}: must be train or test, a class and a path"
             )
         file = path.parent / fields[2].strip()
-        if file.suffix.lower() not in READERS:
+        if file.suffix.lower() not in SUFFIXES:
             raise InputError(
-                f"{path}: line {count}: {file.name}: must be one of {', '.join(READERS)}"
+                f"{path}: line {count}: {file.name}: must be one of {', '.join(SUFFIXES)}"
             )
         parts["train" if fields[0] == "train" else "test"].append(_Recording(file, fields[1]))
     return _both(path, parts), f"as listed in {path.name}"

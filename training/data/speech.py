@@ -104,9 +104,9 @@ def _speech_commands(members: Members, root: PurePosixPath, recordings: list[str
     found = {}
     for name in recordings:
         if PurePosixPath(name).is_relative_to(root):
-            parts = PurePosixPath(name).relative_to(root).parts
-            if len(parts) == 2 and parts[0] != _NOISE:
-                found["/".join(parts)] = (name, parts[0])
+            below = PurePosixPath(name).relative_to(root)
+            if len(below.parts) == 2 and below.parts[0] != _NOISE:
+                found[str(below)] = (name, below.parts[0])
     classes = sorted({label for _, label in found.values()})
     if not classes:
         raise InputError(f"{members.path}: no files LABEL/NAME.wav beside the {_TEST_LIST}")
