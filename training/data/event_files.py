@@ -76,6 +76,7 @@ def _read_bin(path: Path) -> Events:
 
 _AEDAT_VERSION = re.compile(rb"#!AER-DAT([0-9])\.[0-9]\r?\n")
 _DVS128_BITS = 15  # of an address; bit 15 marks a signal from outside
+_DAVIS_FRAME_BIT = 31  # of an address: a sample of a pixel's brightness, or of motion
 
 
 def _read_aedat(path: Path) -> Events:
@@ -90,11 +91,13 @@ def _read_aedat(path: Path) -> Events:
     size = path.stat().st_size - start
     if size <= 0 or size % 8:
         raise InputError(f"{path}: {size} bytes of events: must be a positive multiple of 8")
-    if b"Davis346" in head[:start]:
-        _, _, events = _foreign(lambda: tonic_io.read_davis_346(path), path)
-        return _fields(events, path)
     raw = _foreign(lambda: tonic_io.get_aer_events_from_file(path, 2.0, start), path)
     address = raw["address"].astype(np.int64)
+    if b"Davis346" in head[:start]:
+        if (address >> _DAVIS_FRAME_BIT).any():  # tonic would take them for events
+            raise InputError(f"{path}: holds frames or motion beside events: must be events alone")
+        _, _, events = _foreign(lambda: tonic_io.read_davis_346(path), path)
+        return _fields(events, path)
     # tonic's own reader of this camera fails (1.7.0: read_dvs_128 unpacks two of three values).
     if (address >> _DVS128_BITS).any() or b"Davis" in head[:start]:
         raise InputError(f"{path}: camera: must be a DVS128 or a DAVIS346, as told in its header")

@@ -35,7 +35,8 @@ def read_batch(content: bytes, where: str) -> dict[bytes, Any]:
         InputError: it is corrupt, no dictionary, or asks for anything else, whose name is told.
     """
     _check_opcodes(content, where)
-    found = _Unpickler(content, where).load_all()
+    unpickler = _Unpickler(content, where)
+    found = unpickler.load_all()
     if not isinstance(found, dict):
         raise InputError(f"{where}: a pickle of {type(found).__name__}: must be a dictionary")
     batch: dict[bytes, Any] = {}
@@ -44,7 +45,7 @@ def read_batch(content: bytes, where: str) -> dict[bytes, Any]:
         if not isinstance(name, bytes):
             raise InputError(f"{where}: a key of type {type(key).__name__}: must be a string")
         shown = f"{where}: {name.decode('utf-8', 'replace')}"
-        batch[name] = value.as_array(shown) if hasattr(value, "as_array") else value
+        batch[name] = value.as_array(shown) if isinstance(value, unpickler.array_type) else value
     return batch
 
 
@@ -66,7 +67,8 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, content: bytes, where: str) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
         self._where = where
-        self._stand_ins = _stand_ins()  # of its own: a pickle can set attributes of a class
+        # Of its own: a pickle can set attributes of a class that it can name.
+        self._stand_ins, self.array_type = _stand_ins()
 
     def find_class(self, module: str, name: str) -> Any:
         stand_in = self._stand_ins.get((module, name))
@@ -86,8 +88,8 @@ class _Unpickler(pickle.Unpickler):
             raise InputError(f"{self._where}: corrupt pickle: {_first_line(error)}") from error
 
 
-def _stand_ins() -> dict[tuple[str, str], Callable[..., Any]]:
-    """What takes the place of NumPy's names: NumPy's own are not made for hostile arguments."""
+def _stand_ins() -> tuple[dict[tuple[str, str], Callable[..., Any]], type[Any]]:
+    """What takes the place of NumPy's names, whose own are not made for hostile arguments; and the type of its arrays."""
 
     class StoredType:
         def __init__(self, code: Any, *_: Any) -> None:
@@ -125,12 +127,13 @@ def _stand_ins() -> dict[tuple[str, str], Callable[..., Any]]:
     def reconstruct(*_: Any) -> StoredArray:
         return StoredArray()
 
-    return {
+    names: dict[tuple[str, str], Callable[..., Any]] = {
         ("numpy.core.multiarray", "_reconstruct"): reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): reconstruct,
         ("numpy", "ndarray"): ArrayType,
         ("numpy", "dtype"): StoredType,
     }
+    return names, StoredArray
 
 
 def _first_line(error: Exception) -> str:
