@@ -207,7 +207,7 @@ def test_refuses_what_is_missing_or_there_twice(tmp_path: Path) -> None:
     )
     write(tmp_path / "a", "cifar10", "binary")
     (tmp_path / "a" / "data_batch_4.bin").rename(tmp_path / "a" / "data_batch_9.bin")
-    with pytest.raises(InputError, match="a: no file data_batch_4.bin, but others of the set$"):
+    with pytest.raises(InputError, match=r"a: no file data_batch_4\.bin, but others of the set$"):
         load(f"cifar10:{tmp_path / 'a'}")
     write(tmp_path / "a", "cifar10", "binary")
     write(tmp_path / "b", "cifar10", "binary")
