@@ -1,6 +1,7 @@
 """WAV files of one channel of 16 bits."""
 
 import io
+import struct
 import wave
 from typing import NamedTuple
 
@@ -30,8 +31,9 @@ def read_wav(content: bytes, where: str) -> Recording:
         try:
             with wave.open(io.BytesIO(content)) as file:
                 form, data = file.getparams(), file.readframes(file.getnframes())
-        except wave.Error as error:
-            raise InputError(f"{where}: not a WAV file that can be read: {error}") from error
+        except (wave.Error, RuntimeError, struct.error) as error:  # chunks beyond the file's end
+            reason = str(error) or "a chunk of a wrong size"
+            raise InputError(f"{where}: not a WAV file that can be read: {reason}") from error
     if form.nchannels != 1:
         raise InputError(f"{where}: {form.nchannels} channels: must be 1")
     if form.sampwidth != 2:
