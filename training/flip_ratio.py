@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from flipcore.errors import InputError
 from flipcore.training.binary_weights import signs_of
 from flipcore.training.models import binary_weights
 from flipcore.training.packed_weight import PackedWeight
@@ -41,6 +42,24 @@ class FlipMeter:
     def snapshot(self) -> None:
         """Compare with the present signs from now on."""
         self._snapshot = [_packed_signs(weight).clone() for _, weight in self._weights]
+
+    def state(self) -> list[Tensor]:
+        """The snapshot, for a checkpoint: uint8, one tensor per layer."""
+        return self._snapshot
+
+    def load_state(self, snapshot: list[Tensor]) -> None:
+        """Go on from a saved snapshot.
+
+        Raises:
+            InputError: it is of another network.
+        """
+        mine = [tuple(signs.shape) for signs in self._snapshot]
+        saved = [tuple(signs.shape) for signs in snapshot]
+        if mine != saved:
+            raise InputError(f"flip meter: saved signs of {saved} bytes, the network has {mine}")
+        self._snapshot = [
+            signs.to(now.device) for signs, now in zip(snapshot, self._snapshot, strict=True)
+        ]
 
     def ratio(self) -> FlipRatio:
         """The share of weights whose sign is another than in the snapshot."""

@@ -16,8 +16,8 @@ from flipcore.training.neurons import InputTrace
 class MLP(nn.Module):
     """Binary layers without bias or normalisation, spiking neurons between them, a readout that does not spike.
 
-    It computes what the chip computes before its integers saturate (N3, N4, N6, with leak = 1 - 2**-leak_shift): weights
-    of -1 and +1, integer thresholds, so that the signs of a trained network are a chip's weights. Its
+    With weights of -1 and +1, integer thresholds and leak = 1 - 2**-leak_shift it is the chip's network (N3, N4, N6) but for the
+    rounding of the leak and the saturation of potentials, so that the signs of a trained network are a chip's weights. Its
     initial signs are those of a chip with the same seed (R3). Float weights start uniform with
     variance 1, the scale that the thresholds are meant for.
 

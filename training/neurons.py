@@ -120,8 +120,8 @@ class LIF(StepState):
 
     def _ratio(self, rest: Tensor, rest_before: Tensor) -> Tensor:
         """NDOT's mu[t]; without input r[t] = leak * r[t-1], hence leak where the quotient has no value."""
-        quotient = (rest / rest_before).clamp_(-self.leak, self.leak)
-        return quotient.masked_fill_(rest_before == 0, self.leak)
+        quotient = (rest / rest_before).nan_to_num_(self.leak, self.leak, self.leak)
+        return quotient.clamp_(-self.leak, self.leak)
 
     def reset_state(self) -> None:
         """Set potentials and traces to 0."""
