@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def average(old: F32, new: F32, rate: float) -> F32:
-    """beta * old + (1 - beta) * new, with 1 - beta given."""
+    """Moving average beta * old + (1 - beta) * new, with 1 - beta given."""
     return F32(F32(old * F32(1.0 - rate)) + F32(new * F32(rate)))
 
 
@@ -24,7 +24,7 @@ def mean_of_squares(gradient: Floats) -> F32:
 
 
 def flip(weight: F32, momentum: F32, threshold: F32, keep: bool) -> tuple[F32, F32]:
-    """w <- -w iff w * M > threshold; M <- 0 then, unless it is kept."""
+    """Flip, w <- -w iff w * M > threshold; M <- 0 then, unless it is kept."""
     if F32(weight * momentum) > threshold:
         return F32(-weight), momentum if keep else F32(0.0)
     return weight, momentum

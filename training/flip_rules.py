@@ -38,10 +38,12 @@ def flip_(weight: Tensor, momentum: Tensor, threshold: float | Tensor, keep_mome
 
     Where a weight flips, its momentum becomes a zero of the momentum's sign, unless it is kept.
     """
-    flips = weight * momentum > threshold
-    weight.mul_(torch.where(flips, -1.0, 1.0))
+    flips = (weight * momentum).gt_(
+        threshold
+    )  # 1.0 or 0.0: in the type of the weights it is vectorised
     if not keep_momentum:
-        momentum.mul_(torch.where(flips, 0.0, 1.0))
+        momentum.mul_(1 - flips)
+    weight.mul_(flips.mul_(-2).add_(1))
 
 
 def mean_square(gradient: Tensor) -> Tensor:

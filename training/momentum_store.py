@@ -5,7 +5,7 @@ Integer formats hold M = scale * m with one scale per layer:
 - Decay costs no pass over memory and no rounding: M <- (1 - r) M multiplies the scale alone.
 - A gradient is added with stochastic rounding, m <- m + round(G * r / scale + u), u uniform in (-1/2, 1/2): a random byte per element and a finer offset per chunk.
   The expected sum is exact to 2**-17 of a level, and where G is 0 nothing moves.
-- m saturates at +-127 (int8) or +-7 (int4). When more than one level in 512 of a chunk is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at one chunk, in turn.
+- m saturates at +-127 (int8) or +-7 (int4). When more than one level in 64 of a chunk is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at one chunk, in turn.
   Before a step whose largest addition would not fit, m is halved as often as needed; this also finds the first scale.
   So the scale follows the momentum up by these rules and down by the decay itself.
 
@@ -26,10 +26,12 @@ from flipcore.training.flip_rules import average_
 from flipcore.training.packing import packed_size
 
 FORMATS = ("float32", "bfloat16", "int8", "int4")
-# Elements handled at a time, which bounds the temporaries: those of a CPU stay in its cache, those of a GPU are few.
-CPU_CHUNK = 1 << 16
+# Elements handled at a time, which bounds the temporaries: 2 MiB on a CPU, 64 MiB on a GPU, where fewer launches count.
+CPU_CHUNK = 1 << 17
 GPU_CHUNK = 1 << 22
-SATURATED_SHARE = 1 / 512
+SATURATED_SHARE = 1 / 64
+# Keeps rate / scale within float32; a layer whose levels have decayed below starts afresh from 0.
+LEAST_SCALE = 2.0**-100
 
 
 class MomentumStore(nn.Module):
@@ -163,13 +165,13 @@ class IntegerMomentum(MomentumStore):
 
     def __init__(self, num_elements: int, bits: int, seed: int) -> None:
         """Start at 0, in 8 or 4 bits."""
-        half = num_elements if bits == 8 else 8 * packed_size((num_elements + 1) // 2)
-        spans = [(0, min(half, num_elements))]
-        if half < num_elements:
-            spans.append((half, num_elements))
-        super().__init__(half, spans, seed)
+        first_half = num_elements if bits == 8 else 8 * packed_size((num_elements + 1) // 2)
+        spans = [(0, min(first_half, num_elements))]
+        if first_half < num_elements:
+            spans.append((first_half, num_elements))
+        super().__init__(first_half, spans, seed)
         self.bits = bits
-        self.half = half
+        self.first_half = first_half
         self.limit = (1 << (bits - 1)) - 1
         self.scale = 0.0  # 0 while all momentum is 0
 
@@ -178,9 +180,9 @@ class IntegerMomentum(MomentumStore):
         super().begin(rate, peak)
         self.scale *= 1 - rate
         needed = rate * peak / self.limit
-        if self.scale == 0:
+        if self.scale < LEAST_SCALE:
             self.storage.zero_()
-            self.scale = needed
+            self.scale = max(needed, LEAST_SCALE) if needed > 0 else 0.0
         elif needed > self.scale:
             self._coarsen(math.ceil(math.log2(needed / self.scale)))
         self._saturated = False
@@ -206,8 +208,8 @@ class IntegerMomentum(MomentumStore):
         if self.bits == 8:
             self.storage.view(torch.int8)[start:stop] = levels
             return
-        high = start >= self.half
-        offset = self.half if high else 0
+        high = start >= self.first_half
+        offset = self.first_half if high else 0
         pairs = self.storage.view(torch.int8)[start - offset : stop - offset]
         if high:
             pairs.bitwise_and_(0x0F).bitwise_or_(levels << 4)
@@ -218,8 +220,10 @@ class IntegerMomentum(MomentumStore):
         """Levels of -limit ... limit, int8."""
         if self.bits == 8:
             return self.storage.view(torch.int8)[start:stop]
-        if start >= self.half:
-            return self.storage.view(torch.int8)[start - self.half : stop - self.half] >> 4
+        if start >= self.first_half:
+            return (
+                self.storage.view(torch.int8)[start - self.first_half : stop - self.first_half] >> 4
+            )
         return (self.storage.view(torch.int8)[start:stop] << 4) >> 4
 
     def in_levels(self, threshold: float) -> float:

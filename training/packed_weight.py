@@ -86,8 +86,9 @@ class PackedWeight(nn.Module):
     def _flip(self, start: int, stop: int, levels: Tensor, limit: float) -> Tensor:
         """Flip the weights of a chunk whose momentum is beyond +-limit on their side; return the packed flips."""
         # w * M > limit: +1 becomes -1 above the limit, -1 becomes +1 below -limit.
-        above = pack_flags(levels > limit)
-        below = pack_flags(levels < -limit)
+        # Written in the levels' own type, comparisons are vectorised; to bool they are not.
+        above = pack_flags(torch.gt(levels, limit, out=torch.empty_like(levels)).to(torch.int8))
+        below = pack_flags(torch.lt(levels, -limit, out=torch.empty_like(levels)).to(torch.int8))
         bits = self.bits[start // 8 : (stop + 7) // 8]
         flips = (bits & above) | (~bits & below)
         bits ^= flips

@@ -1,0 +1,144 @@
+"""Packed weights: what they hold, how they flip, and that they are restored bit by bit."""
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from flipcore.errors import InputError
+from flipcore.training import momentum_store as module
+from flipcore.training.fused_flips import FusedFlips
+from flipcore.training.momentum_store import FORMATS
+from flipcore.training.packed_weight import PackedWeight
+
+SHAPE = (3, 4, 3, 3)
+
+
+def _signs(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1
+
+
+def _learn(weight: PackedWeight, seed: int, keep_momentum: bool = True) -> None:
+    gradient = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
+    weight.learn(
+        gradient, rate=0.1, peak=float(gradient.abs().max()), threshold=0.02,
+        keep_momentum=keep_momentum,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("momentum_format", FORMATS)
+def test_it_holds_one_bit_per_weight_and_the_format_s_bits_of_momentum(
+    momentum_format: str,
+) -> None:
+    weight = PackedWeight(_signs((40, 16)), momentum_format, seed=1)
+    bits = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4}[momentum_format]
+    weight.extend_second_moment(3)
+    assert weight.state_bits() == {"weight": 640, "momentum": 640 * bits, "second_moment": 128}
+    held = sum(buffer.nbytes for buffer in weight.buffers()) * 8
+    assert held == 640 + 640 * bits
+    assert sum(param.numel() for param in weight.parameters()) == 0
+    assert torch.equal(weight.unpacked(), _signs((40, 16)))
+    assert weight.unpacked(torch.bfloat16).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("momentum_format", FORMATS)
+@pytest.mark.parametrize("keep_momentum", [True, False])
+def test_weights_flip_where_the_stored_momentum_agrees_beyond_the_threshold(
+    momentum_format: str, keep_momentum: bool
+) -> None:
+    weight = PackedWeight(_signs(SHAPE), momentum_format, seed=1)
+    flips = 0
+    for seed in range(20):
+        before = weight.unpacked()
+        _learn(weight, seed, keep_momentum)
+        after, momentum = weight.unpacked(), weight.momentum.values().view(SHAPE)
+        flips += int((after != before).sum())
+        # The levels may have been halved since the flips.
+        doubt = getattr(weight.momentum, "scale", 0.0)
+        if keep_momentum:
+            assert (before * momentum > 0.02 - doubt)[after != before].all()
+            assert (before * momentum <= 0.02 + doubt)[after == before].all()
+        else:
+            assert (momentum[after != before] == 0).all()
+            assert (before * momentum <= 0.02 + doubt).all()
+    assert flips > 100
+
+
+@pytest.mark.parametrize("momentum_format", FORMATS)
+def test_chunks_of_any_size_flip_alike_up_to_the_draws(
+    momentum_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = PackedWeight(_signs((7, 23)), momentum_format, seed=1)
+    chunked = PackedWeight(_signs((7, 23)), momentum_format, seed=1)
+    for seed in range(10):
+        monkeypatch.setattr(module, "CPU_CHUNK", 1 << 17)
+        _learn(whole, seed)
+        monkeypatch.setattr(module, "CPU_CHUNK", 16)
+        _learn(chunked, seed)
+    if momentum_format == "float32":
+        assert torch.equal(whole.momentum.storage, chunked.momentum.storage)
+        assert torch.equal(whole.bits, chunked.bits)
+    agreeing = (whole.unpacked() == chunked.unpacked()).float().mean()
+    assert agreeing > (0.5 if momentum_format == "int4" else 0.9)
+    assert chunked.bits[-1] >> (161 % 8) == 0  # bits past the last weight stay 0
+
+
+@pytest.mark.parametrize("momentum_format", FORMATS)
+def test_a_restored_weight_goes_on_bit_by_bit(momentum_format: str) -> None:
+    weight = PackedWeight(_signs(SHAPE), momentum_format, seed=1)
+    weight.extend_second_moment(2).fill_(5.0)
+    for seed in range(5):
+        _learn(weight, seed)
+    file = io.BytesIO()
+    torch.save(weight.state_dict(), file)
+    file.seek(0)
+    restored = PackedWeight(_signs(SHAPE, seed=9), momentum_format, seed=77)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    for seed in range(5, 12):
+        _learn(weight, seed)
+        _learn(restored, seed)
+    assert torch.equal(restored.bits, weight.bits)
+    assert torch.equal(restored.momentum.storage, weight.momentum.storage)
+    assert restored.second_moment.tolist() == [0.0, 0.0, 5.0]
+
+
+def test_a_state_in_another_format_is_refused() -> None:
+    saved = PackedWeight(_signs(SHAPE), "int4", seed=1).state_dict()
+    with pytest.raises(InputError, match=r"^momentum_format='int8': the saved state is in 'int4'$"):
+        PackedWeight(_signs(SHAPE), "int8", seed=1).load_state_dict(saved)
+
+
+def test_weights_that_are_not_binary_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^weight: element 1 is 0\.0; a binary weight is -1 or \+1$"
+    ):
+        PackedWeight(torch.tensor([1.0, 0.0]), "int8", seed=1)
+
+
+def test_casting_the_model_changes_neither_weights_nor_momentum() -> None:
+    weight = PackedWeight(_signs(SHAPE), "float32", seed=1)
+    _learn(weight, 1)
+    before = weight.unpacked(), weight.momentum.values()
+    nn.Sequential(weight).to(torch.bfloat16)
+    assert torch.equal(weight.unpacked(), before[0])
+    assert torch.equal(weight.momentum.values(), before[1])
+
+
+def test_a_copy_of_the_model_shares_no_state_and_no_learner_of_its_own() -> None:
+    weight = PackedWeight(_signs(SHAPE), "int8", seed=1)
+    learner = FusedFlips([("w", weight)])
+    assert weight.learner is learner
+    twin = copy.deepcopy(weight)
+    _learn(weight, 1)
+    assert not torch.equal(twin.momentum.storage, weight.momentum.storage)
+    with pytest.raises(InputError, match=r"^weight: not one of those that this FusedFlips learns$"):
+        learner.learn(twin, torch.zeros(SHAPE))
+    del learner
+    assert weight.learner is None
+
+
+def test_it_prints_its_shape_and_format() -> None:
+    weight = PackedWeight(_signs(SHAPE), "int8", seed=1)
+    assert "3x4x3x3, 108 weights, momentum int8" in repr(weight)
