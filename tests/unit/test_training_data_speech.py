@@ -223,6 +223,15 @@ def test_a_bomb_or_a_damaged_member_of_an_archive_is_told(fsdd: Path) -> None:
         load(path)
 
 
+def test_an_encrypted_member_is_told(fsdd: Path) -> None:
+    path = zipped(fsdd)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1) + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"set\.zip: set/.*\.wav: encrypted$"):
+        load(path)
+
+
 @pytest.mark.realdata
 @pytest.mark.slow
 def test_reads_the_real_digits(data_dir: Path) -> None:

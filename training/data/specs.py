@@ -30,13 +30,15 @@ def load_samples(spec: str, *, num_steps: int, progress: Progress = None) -> Sam
     """Load the data set that `spec` names.
 
     Args:
-        spec: all that `flipcore.sim.data.load_dataset` takes, or `cifar10:PATH`, `cifar100:PATH`,
-            `events:PATH`, `speech:PATH`.
+        spec: all that `flipcore.sim.data.load_dataset` takes; `cifar10:PATH` or `cifar100:PATH`, a
+            folder, an archive or a .npz file; `events:PATH`, a folder of recordings or a list of
+            them; `speech:PATH`, a folder or a zip file of WAV files.
         num_steps: steps of the network, 1 ... 256; recordings are binned into as many.
         progress: told in a line what is being done, now and then.
 
     Raises:
         InputError: the spec is unknown, or its files are missing, corrupt or do not fit together.
+        ToolError: recordings are of a format whose library is not installed.
     """
     prefix, colon, rest = spec.partition(":")
     if spec in _NAMES or (colon and prefix in _SIMULATED):
