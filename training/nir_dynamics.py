@@ -8,6 +8,8 @@ docs/NIR.md says what that makes exact.
 
 import math
 
+import numpy as np
+
 from flipcore.chip import Core
 
 STEP_SECONDS = 1e-4  # dt of the NIR paper, which snnTorch has built in
@@ -25,13 +27,19 @@ def time_constant(leak_shift: int, step_seconds: float) -> float:
 
 
 def threshold_margin(core: Core, steps: int) -> float:
-    """How far NIR's threshold lies below the chip's, in units of an integer potential.
+    """How far NIR's threshold is to lie below the chip's, in units of an integer potential.
 
     The chip fires at V >= threshold, NIR at v > v_threshold; of integer potentials the two say the same with any margin above 0 and below 1. After a reset to
     zero potentials stay integers and 1/2 is the safest. A reset by subtraction takes off v_threshold, the margin too little, at most `steps` times a sample:
     (steps + 1) * margin <= 1/2 keeps the sum of all margins from looking like a unit.
     """
     return 0.5 if core.reset == "zero" else 2.0 ** -(1 + steps.bit_length())
+
+
+def nir_threshold(core: Core, steps: int) -> np.float32:
+    """NIR's threshold in units of the integer potential: the margin below the chip's, or the next below it that single precision has."""
+    next_below = np.nextafter(np.float32(core.threshold), np.float32(0))
+    return min(np.float32(core.threshold - threshold_margin(core, steps)), next_below)
 
 
 def smallest_firing(ratio: float) -> int:
@@ -52,7 +60,7 @@ def is_leakless(leak: float) -> bool:
 
 def nearest_leak_shift(leak: float) -> int:
     """Leak shift of the chip whose leak of 1 / 2**shift a step is the closest by ratio."""
-    return min(max(round(-math.log2(leak)), 1), MAX_LEAK_SHIFT)
+    return round(min(max(-math.log2(leak), 1.0), float(MAX_LEAK_SHIFT)))
 
 
 def is_power_leak(leak: float, leak_shift: int) -> bool:

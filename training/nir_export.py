@@ -66,24 +66,20 @@ def export_notes(chip: Chip, integrators: Integrators) -> tuple[str, ...]:
     if integrators == "if" and any(core.neuron == "if" for core in hidden):
         notes.append("neurons: snnTorch 1.0 does not run NIR's IF; --integrators lif suits it")
     for c, core in enumerate(hidden):
-        if np.float32(_threshold(core, chip.steps)) >= core.threshold:
+        margin = core.threshold - float(dynamics.nir_threshold(core, chip.steps))
+        if margin > dynamics.threshold_margin(core, chip.steps):
             notes.append(
-                f"core {c}: threshold {core.threshold}: single precision cannot tell it from the "
-                "value just below it"
+                f"core {c}: threshold {core.threshold}: in single precision the closest value below it "
+                f"is {margin:g} away: resets by subtraction add up to another potential"
             )
     return tuple(notes)
-
-
-def _threshold(core: Core, steps: int) -> float:
-    """NIR's threshold in units of the integer potential."""
-    return core.threshold - dynamics.threshold_margin(core, steps)
 
 
 def _neurons(nir: Any, core: Core, steps: int, integrators: Integrators) -> Any:
     def same(value: float) -> npt.NDArray[np.float32]:
         return np.full(core.neurons, value, np.float32)
 
-    threshold = _threshold(core, steps)
+    threshold = float(dynamics.nir_threshold(core, steps))
     metadata = {
         "threshold": core.threshold,
         "fires": "potential >= threshold",

@@ -1,40 +1,28 @@
-"""Reading a NIR file: HDF5 from anywhere into plain nodes and edges, every number finite, nothing outside the file touched.
+"""Reading a NIR file from anywhere into plain nodes and edges.
 
-The nir package's own reader builds each node's object while it reads, so that one node that it cannot build ends the reading without naming the node, and HDF5 links
-to other files are followed. Here the file is only taken apart; what its nodes mean is the business of `nir_layers` and `nir_import`.
+The nir package's own reader builds each node's object while it reads, so that one node that it cannot build ends the reading without naming the node; HDF5 links to
+other files are followed, and a damaged file can keep the HDF5 library busy for ever. Here the file is only taken apart, by `nir_tree` in a process of its own;
+what its nodes mean is the business of `nir_layers` and `nir_import`.
 """
 
+import importlib.util
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from flipcore.chip import MAX_LAYERS, MAX_SYNAPSES
 from flipcore.chip.parse import one_line
 from flipcore.errors import InputError, ToolError
 
-# A chip's weights in double precision; what is larger is none, whatever a damaged header says.
-MAX_DATASET_BYTES = MAX_SYNAPSES * 8
-MAX_FILE_BYTES = MAX_DATASET_BYTES * MAX_LAYERS
-MAX_OBJECTS = 4096
-MAX_DEPTH = 16
+TIME_LIMIT_SECONDS = 60.0  # the largest chip takes a few
 
 Numbers = npt.NDArray[np.float64]
-Tree = dict[str, Any]  # of str, Numbers and further trees
-
-# What h5py raises on damaged files, by the call that meets the damage.
-_DAMAGE = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    AttributeError,
-)
+Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,7 +54,15 @@ def read_graph(path: Path) -> Graph:
         InputError: there is no such file, or it is damaged, or not NIR.
         ToolError: h5py is missing.
     """
-    tree = _read_tree(path)
+    return graph_of(_read_tree(path), path)
+
+
+def graph_of(tree: Tree, path: Path) -> Graph:
+    """The graph in the tree of a NIR file; `path` names it in errors.
+
+    Raises:
+        InputError: the tree is not NIR.
+    """
     node = tree.get("node")
     if not isinstance(node, dict):
         raise InputError(f"{path}: holds no group `node`: not a NIR file")
@@ -84,95 +80,46 @@ def read_graph(path: Path) -> Graph:
     )
 
 
+def is_numbers(value: object) -> TypeGuard[Numbers]:
+    """Whether a part of a tree holds numbers, and not text or further parts."""
+    return isinstance(value, np.ndarray)
+
+
 def _node(name: str, entry: object, path: Path) -> Node:
     kind = entry.get("type") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(kind, str):
         raise InputError(f"{path}: node {one_line(name)}: has no type")
-    numbers = {key: value for key, value in entry.items() if isinstance(value, np.ndarray)}
-    return Node(kind, numbers)
+    return Node(kind, {key: value for key, value in entry.items() if is_numbers(value)})
 
 
 def _edges(edges: object, path: Path) -> list[tuple[str, str]]:
-    # h5py gives texts as an array of Python's; a graph without edges is written as an empty array of numbers.
-    if not isinstance(edges, np.ndarray) or edges.dtype != object or edges.shape[1:] != (2,):
+    """Pairs of node names; a graph without edges is written as an empty array of numbers."""
+    pairs = edges if isinstance(edges, list) else []
+    if not pairs or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise InputError(f"{path}: node.edges: must be a list of pairs of node names")
-    return [(str(source), str(target)) for source, target in edges]
+    return [(str(source), str(target)) for source, target in pairs]
 
 
 def _read_tree(path: Path) -> Tree:
-    h5py = load_h5py()
-    try:
-        with path.open("rb") as stream, h5py.File(stream, "r") as file:
-            return _Reader(h5py, path).group(file, "", 0)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such NIR file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, not a NIR file") from None
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged or not a NIR file: {reason}") from None
+    if importlib.util.find_spec("h5py") is None:
+        raise ToolError("h5py is missing: install it with `pip install 'flipcore[nir]'`")
+    # Imported late, as it needs h5py.
+    from flipcore.training.nir_tree import unpack_tree
 
-
-def load_h5py() -> Any:
-    """The h5py package.
-
-    Raises:
-        ToolError: it is missing.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raise ToolError("h5py is missing: install it with `pip install 'flipcore[nir]'`") from None
-    return h5py
-
-
-class _Reader:
-    """Takes a file apart within bounds on depth, number and size."""
-
-    def __init__(self, h5py: Any, path: Path) -> None:
-        self._h5py = h5py
-        self._path = path
-        self._objects = 0
-        self._bytes = 0
-
-    def group(self, group: Any, where: str, depth: int) -> Tree:
-        """Groups as mappings, texts as str (arrays of them: object), numbers as float64."""
-        if depth > MAX_DEPTH:
-            self._refuse(where, f"groups are nested more than {MAX_DEPTH} deep")
-        tree: Tree = {}
-        for name in group:
-            place = f"{where}.{one_line(name)}" if where else one_line(name)
-            self._objects += 1
-            if self._objects > MAX_OBJECTS:
-                self._refuse(place, f"the file holds more than {MAX_OBJECTS} objects")
-            if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
-                self._refuse(place, "is a link to elsewhere, which is not followed")
-            item = group[name]
-            if isinstance(item, self._h5py.Group):
-                tree[name] = self.group(item, place, depth + 1)
-            elif isinstance(item, self._h5py.Dataset):
-                tree[name] = self._dataset(item, place)
-        return tree
-
-    def _dataset(self, dataset: Any, place: str) -> str | npt.NDArray[Any]:
-        if dataset.shape is None:
-            self._refuse(place, "is empty")
-        if dataset.is_virtual or dataset.external:
-            self._refuse(place, "lies in another file, which is not read")
-        self._bytes += dataset.nbytes
-        if dataset.nbytes > MAX_DATASET_BYTES or self._bytes > MAX_FILE_BYTES:
-            self._refuse(
-                place, f"{list(dataset.shape)} of {dataset.dtype}: more than any chip holds"
+    with tempfile.TemporaryDirectory(prefix="flipcore-nir-") as folder:
+        out = Path(folder) / "tree.npz"
+        command = [sys.executable, "-m", "flipcore.training.nir_worker", str(path), str(out)]
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=TIME_LIMIT_SECONDS
             )
-        if self._h5py.check_string_dtype(dataset.dtype) is not None:
-            text = dataset.asstr()[()]
-            return str(text) if dataset.shape == () else np.asarray(text, object)
-        if dataset.dtype.kind not in "biuf":
-            self._refuse(place, f"{dataset.dtype}: neither numbers nor text")
-        numbers = np.asarray(dataset[()], np.float64)
-        if not np.isfinite(numbers).all():
-            self._refuse(place, f"{numbers[~np.isfinite(numbers)][0]}: every number must be finite")
-        return numbers
-
-    def _refuse(self, place: str, reason: str) -> None:
-        raise InputError(f"{self._path}: {place}: {reason}")
+        except subprocess.TimeoutExpired:
+            raise InputError(
+                f"{path}: damaged: the HDF5 library does not come to an end with it"
+            ) from None
+        message = (answer.stderr.strip() or f"exit code {answer.returncode}").splitlines()[-1]
+        if answer.returncode == InputError.exit_code:
+            raise InputError(message)
+        if answer.returncode:
+            raise InputError(f"{path}: damaged: the HDF5 library breaks off with it: {message}")
+        return unpack_tree(out.read_bytes())

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from flipcore.chip import Chip, apply_change, chip_document, parse_chip
 from flipcore.errors import InputError
 from flipcore.training import nir_dynamics as dynamics
-from flipcore.training.nir_file import Numbers, Tree, read_graph
+from flipcore.training.nir_file import Graph, Numbers, Tree, is_numbers, read_graph
 from flipcore.training.nir_layers import Layer, Weights, find_layers, per_neuron
 
 METADATA = "flipcore"  # flipcore's part of a graph's metadata
 MIN_POTENTIAL_BITS, MAX_POTENTIAL_BITS = 4, 24  # S4
+LARGEST_THRESHOLD = (1 << (MAX_POTENTIAL_BITS - 1)) - 1  # S4
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,30 @@ class _Neurons:
 def import_network(
     path: Path, changes: Sequence[str] = (), step_seconds: float | None = None
 ) -> ImportedNetwork:
-    """Read a NIR file as a chip.
+    """Read a NIR file as a chip; what the arguments mean stands at `import_graph`.
+
+    Raises:
+        InputError: the file cannot be read, or its network fits no chip.
+        ToolError: h5py is missing.
+    """
+    return import_graph(read_graph(path), path, changes, step_seconds)
+
+
+def import_graph(
+    graph: Graph, path: Path, changes: Sequence[str] = (), step_seconds: float | None = None
+) -> ImportedNetwork:
+    """Make a chip of a graph.
 
     Args:
-        path: the file.
+        graph: the graph.
+        path: its file, which names it in errors, and the chip where no metadata do.
         changes: changes of the chip description such as `steps=8`.
         step_seconds: NIR's dt; by default the metadata's, or 0.0001.
 
     Raises:
-        InputError: the file cannot be read, or its network fits no chip: names the node, the value and the reason.
-        ToolError: h5py is missing.
+        InputError: the network fits no chip: names the node, the value and the reason.
     """
     source = str(path)
-    graph = read_graph(path)
     layers = find_layers(graph, source)
     metadata = graph.metadata.get(METADATA)
     told = metadata if isinstance(metadata, dict) else {}
@@ -71,7 +83,7 @@ def import_network(
     is_plain = document is None
     if document is None:
         document = _plain_document(path, layers)
-    _apply_neurons(document, neurons, layers, notes, source)
+    _apply_neurons(document, neurons, layers, notes)
     for change in changes:
         apply_change(document, change)
     chip = parse_chip(document, source)
@@ -85,7 +97,7 @@ def _step_seconds(told: Tree, source: str) -> float:
     value = told.get("step_seconds")
     if value is None:
         return dynamics.STEP_SECONDS
-    if not isinstance(value, np.ndarray) or value.size != 1 or value.item() <= 0:
+    if not is_numbers(value) or value.size != 1 or value.item() <= 0:
         raise InputError(f"{source}: metadata.{METADATA}.step_seconds: must be a positive number")
     return float(value.item())
 
@@ -111,52 +123,56 @@ def _neurons(layer: Layer, step_seconds: float, source: str) -> _Neurons:
         raise InputError(f"{source}: {label}: r={gain.min():.6g}: must be above 0")
     leak_shift = None
     if node.type == "LIF":
-        leak = _leak(parameter("tau"), step_seconds, label, source)
-        leak_shift = _leak_shift(leak, step_seconds, label, source)
-        gain = gain * leak
-    ratios = parameter("v_threshold") / (layer.weights.scale * gain)
-    threshold = _threshold(ratios, label, source)
-    return _Neurons("if" if leak_shift is None else "lif", threshold, leak_shift)
+        tau = _time_constant(parameter("tau"), label, source)
+        leak_shift = _leak_shift(tau, step_seconds, label, source)
+        gain = gain * (step_seconds / tau)
+    with np.errstate(over="ignore", divide="ignore"):
+        ratios = parameter("v_threshold") / (layer.weights.scale * gain)
+    return _Neurons(
+        "if" if leak_shift is None else "lif", _threshold(ratios, label, source), leak_shift
+    )
 
 
-def _leak(tau: Numbers, step_seconds: float, label: str, source: str) -> float:
-    """The part of its potential that a neuron loses in a step."""
+def _time_constant(tau: Numbers, label: str, source: str) -> float:
     lowest, highest = float(tau.min()), float(tau.max())
     if lowest <= 0 or highest > lowest * (1 + dynamics.RELATIVE_ERROR):
         raise InputError(
             f"{source}: {label}: tau: {lowest:.6g} to {highest:.6g} s: must be above 0 and the same "
             "for all neurons of a core"
         )
-    return step_seconds / lowest
+    return lowest
 
 
-def _leak_shift(leak: float, step_seconds: float, label: str, source: str) -> int | None:
+def _leak_shift(tau: float, step_seconds: float, label: str, source: str) -> int | None:
+    leak = step_seconds / tau
     if dynamics.is_leakless(leak):
         return None
     shift = dynamics.nearest_leak_shift(leak)
     if not dynamics.is_power_leak(leak, shift):
         raise InputError(
-            f"{source}: {label}: tau={step_seconds / leak:.6g} s: with a dt of {step_seconds:g} s "
-            f"{leak:.6g} of a potential leaks each step; a chip leaks 1/2**k with k of 1 to "
-            f"{dynamics.MAX_LEAK_SHIFT}: the nearest is tau="
-            f"{dynamics.time_constant(shift, step_seconds):.6g} s (leak_shift {shift})"
+            f"{source}: {label}: tau={tau:.6g} s: leaks {leak:.6g} a step of {step_seconds:g} s "
+            f"(--step-seconds); a chip leaks 1/2**k, k of 1 to {dynamics.MAX_LEAK_SHIFT}: the nearest "
+            f"is k = {shift}, tau={dynamics.time_constant(shift, step_seconds):.6g} s"
         )
     return shift
 
 
 def _threshold(ratios: Numbers, label: str, source: str) -> int:
-    """Threshold of a core from those of its neurons in units of their weights."""
-    lowest, highest = (dynamics.smallest_firing(float(value)) for value in (ratios.min(), ratios.max()))  # fmt: skip
-    if lowest != highest:
+    """Threshold of a core from NIR's thresholds of its neurons, in units of their weights."""
+    lowest, highest = float(ratios.min()), float(ratios.max())
+    if not 0 <= lowest <= highest < LARGEST_THRESHOLD:
+        worst = lowest if lowest < 0 else highest
         raise InputError(
-            f"{source}: {label}: v_threshold: from {lowest} to {highest} in units of the weights: "
-            "the neurons of a core share one threshold"
+            f"{source}: {label}: v_threshold: {worst:.6g} in units of the weights: a chip's is 0 to "
+            f"{LARGEST_THRESHOLD - 1}"
         )
-    if lowest < 1:
+    least, most = dynamics.smallest_firing(lowest), dynamics.smallest_firing(highest)
+    if least != most:
         raise InputError(
-            f"{source}: {label}: v_threshold={lowest - 1} in units of the weights: must not be negative"
+            f"{source}: {label}: v_threshold: from {lowest:.6g} to {highest:.6g} in units of the "
+            "weights: the neurons of a core share one threshold"
         )
-    return lowest
+    return least
 
 
 def _check_readout(weights: Weights, source: str) -> None:
@@ -213,7 +229,6 @@ def _apply_neurons(
     neurons: list[_Neurons],
     layers: tuple[Layer, ...],
     notes: list[str],
-    source: str,
 ) -> None:
     """Give a description what the graph says of its neurons; noted where metadata say otherwise."""
     shared = document.get("core", {})
