@@ -64,10 +64,9 @@ def crop_and_flip(pixels: torch.Tensor, generator: torch.Generator) -> torch.Ten
     columns = torch.where(mirrored, columns.flip(1), columns) + right
     rows = torch.arange(height, device=device) + down
     padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
-    samples = torch.arange(count, device=device)[:, None, None]
-    # Indices around a slice: the channels come last.
-    cut = padded[samples, :, rows[:, :, None], columns[:, None, :]]
-    return cut.permute(0, 3, 1, 2).contiguous()
+    places = rows[:, :, None] * padded.shape[-1] + columns[:, None, :]
+    places = places.flatten(1)[:, None].expand(-1, pixels.shape[1], -1)
+    return padded.flatten(2).gather(2, places).view_as(pixels)
 
 
 def _value_counts(sample_set: SampleSet) -> np.ndarray:
