@@ -187,6 +187,7 @@ def test_autocast_multiplies_in_bfloat16_and_leaves_float32_gradients() -> None:
     torch.testing.assert_close(weight.grad, error.t() @ trace, rtol=0.05, atol=0.05)
 
 
+@pytest.mark.slow
 # Torch's own tracer instantiates autograd functions.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_dense_products_compile() -> None:

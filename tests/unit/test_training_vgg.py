@@ -99,12 +99,14 @@ def test_stem_learns_from_the_present_step_alone() -> None:
     """As in the released code, the full-precision first convolution has no trace."""
     model = small()
     model(images(0))
-    errors: list[Tensor] = []
-    model.stem.conv.register_full_backward_hook(lambda _, __, grads: errors.append(grads[0]))
+    currents: list[Tensor] = []
+    model.stem.conv.register_forward_hook(lambda _, __, current: currents.append(current))
     x = images(1)
-    model(x).sum().backward()
+    logits = model(x)
+    currents[0].retain_grad()
+    logits.sum().backward()
     weight = model.stem.conv.weight
-    wanted = nn.grad.conv2d_weight(x, weight.shape, errors[0], padding=1)
+    wanted = nn.grad.conv2d_weight(x, weight.shape, currents[0].grad, padding=1)
     torch.testing.assert_close(weight.grad, wanted)
     assert bool(wanted.any())
 
@@ -144,6 +146,8 @@ def test_evaluation_uses_the_running_statistics() -> None:
         assert torch.allclose(model(images(7))[:1], alone, atol=1e-5)
 
 
+@pytest.mark.slow
+# Torch's own tracer instantiates autograd functions.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_dense_network_compiles() -> None:
     plain, compiled = small(trace="ndot"), small(trace="ndot")
