@@ -45,6 +45,20 @@ def total_area(rows: tuple[AreaRow, ...]) -> Band:
     return Band.total(row.area_um2 for row in rows)
 
 
+def chip_luts(chip: Chip, technology: Technology) -> Band:
+    """LUT4 of a chip on an FPGA, those beside its memories included; 0 in other technologies."""
+    parts = []
+    for c in range(len(chip.layers)):
+        parts += [memory_cost(technology, shape).luts for shape in core_memories(chip, c).values()]
+        features = core_features(chip, c)
+        parts += [
+            technology.cost(component, "luts", features)
+            for component in LOGIC_COMPONENTS
+            if has_component(chip, c, component)
+        ]
+    return Band.total(parts)
+
+
 def memory_warnings(chip: Chip, technology: Technology) -> list[str]:
     """What is extrapolated beyond the macros that were measured, in words, a line for each kind of memory."""
     lines: dict[str, list[str]] = {}

@@ -20,7 +20,7 @@ from flipcore.hwmodel.activity import (
     measured_side,
 )
 from flipcore.hwmodel.alternatives import Alternative, alternatives
-from flipcore.hwmodel.area import AreaRow, chip_area, memory_warnings, total_area
+from flipcore.hwmodel.area import AreaRow, chip_area, chip_luts, memory_warnings, total_area
 from flipcore.hwmodel.energy import (
     ActionCost,
     Energy,
@@ -229,6 +229,7 @@ def estimate_figures(estimate: Estimate) -> dict[str, Any]:
             asdict(total_area(tuple(row for row in estimate.area if row.core == c)))
             for c in range(len(chip.layers))
         ],
+        "fpga": _fpga(chip, technology),
         "memory_bits": memory_bits(chip),
         "memories": _memories(chip, technology),
         "alternatives": [_alternative(one) for one in estimate.alternatives],
@@ -313,6 +314,16 @@ def _area_by(rows: Iterable[AreaRow]) -> dict[str, dict[str, float]]:
     for row in rows:
         sums[row.component] = sums.get(row.component, Band.exact(0.0)) + row.area_um2
     return _bands(sums)
+
+
+def _fpga(chip: Chip, technology: Technology) -> dict[str, Any] | None:
+    """LUT4 and block RAMs; None where the technology is no FPGA."""
+    luts = chip_luts(chip, technology)
+    if not luts.high:
+        return None
+    costs = [row for row in _memories(chip, technology) if row["built_of"] == "sram"]
+    block_rams = sum(number for row in costs for _, _, number in row["macros"])
+    return {"luts": asdict(luts), "block_rams": block_rams}
 
 
 def _memories(chip: Chip, technology: Technology) -> list[dict[str, Any]]:

@@ -59,6 +59,39 @@ def plot_comparison(chips: list[dict[str, Any]], path: Path) -> None:
     write_figure(figure, path)
 
 
+def plot_accuracy(figures: dict[str, Any], path: Path) -> None:
+    """Draw the accuracy of every point of a sweep over the energy of a training sample and over the area, with their bounds.
+
+    Raises:
+        InputError: the files cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 5), layout="constrained")
+    figure.suptitle(f"{figures['name']} on {figures['dataset']}: {figures['technology_title']}")
+    points = figures["points"]
+    panels = (
+        ("energy of a training sample without I/O, nJ", [row["energy_without_io_pj"]["train_sample"] for row in points], PJ_PER_NJ),
+        ("energy of an inference without I/O, nJ", [row["energy_without_io_pj"]["inference"] for row in points], PJ_PER_NJ),
+        ("area, mm²", [row["area_um2"] for row in points], UM2_PER_MM2),
+    )  # fmt: skip
+    for axes, (label, bands, unit) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
+        for row, band in zip(points, bands, strict=True):
+            if band:
+                value, low, high = (band[bound] / unit for bound in ("value", "low", "high"))
+                accuracy = 100 * row["accuracy_mean"]
+                name = ", ".join(map(str, row["values"].values()))
+                axes.errorbar(
+                    [value], [accuracy], xerr=[[value - low], [high - value]],
+                    yerr=[100 * (row["accuracy_ci95"] or 0.0)], fmt="o", capsize=2, lw=0.8,
+                )  # fmt: skip
+                axes.annotate(name, (value, accuracy), xytext=(4, 4), textcoords="offset points", fontsize="small")  # fmt: skip
+        axes.set(xlabel=label)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("accuracy, %")
+    write_figure(figure, path)
+
+
 def _largest_components(figures: dict[str, Any]) -> list[str]:
     """Components that show in training or in inference, so that both pictures have the same colours."""
     names: dict[str, None] = {}

@@ -35,6 +35,7 @@ class MemoryCost:
         area_um2: Area of all macros. What selects between bank rows is left out.
         macros: Words, bits and number of the macros; with flip-flops, of the one register file.
         extrapolated: In words, each way in which the cost goes beyond the sizes measured.
+        luts: On an FPGA, LUT4 beside the macros or flip-flops; else 0.
         built_of: SRAM macros, or flip-flops.
     """
 
@@ -44,6 +45,7 @@ class MemoryCost:
     area_um2: Band
     macros: tuple[tuple[int, int, int], ...]
     extrapolated: tuple[str, ...]
+    luts: Band
     built_of: Literal["sram", "flip-flops"] = "sram"
 
 
@@ -65,7 +67,7 @@ def memory_cost(technology: Technology, shape: MemoryShape) -> MemoryCost:
     """Price a memory: of all ways to cut it into equal macros the one with the least area, ties to fewer macros.
 
     Words that are too few, or too narrow, are priced as those of the smallest macro. A technology with a register file
-    builds a memory of flip-flops where that is smaller.
+    builds a memory of flip-flops where that is smaller, or as its own rule says.
 
     Raises:
         InputError: The memory has no words or bits, or the technology has no memories with such ports.
@@ -77,6 +79,10 @@ def memory_cost(technology: Technology, shape: MemoryShape) -> MemoryCost:
         costs.append(_sram_cost(technology, shape, technology.sram_ranges[shape.ports]))
     if not costs:
         raise InputError(f"{technology.name}: prices no memories with {shape.ports} ports")
+    if technology.register_limit is not None and len(costs) > 1:
+        registers, sram = costs
+        macros = sum(number for _, _, number in sram.macros)
+        return registers if shape.words * shape.bits <= technology.register_limit * macros else sram
     return min(costs, key=lambda cost: cost.area_um2.value)
 
 
@@ -98,6 +104,7 @@ def _sram_cost(technology: Technology, shape: MemoryShape, sizes: SramRange) -> 
         area_um2=cost("area", split.macros),
         macros=((split.words, split.bits, split.macros),),
         extrapolated=tuple(_below(shape, sizes)),
+        luts=cost("luts", split.macros),
     )
 
 
@@ -135,5 +142,6 @@ def _register_cost(technology: Technology, shape: MemoryShape) -> MemoryCost:
         area_um2=cost("area"),
         macros=((shape.words, shape.bits, 1),),
         extrapolated=(),
+        luts=cost("luts"),
         built_of="flip-flops",
     )

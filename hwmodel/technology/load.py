@@ -9,13 +9,16 @@ from pathlib import Path
 from flipcore.errors import InputError
 from flipcore.hwmodel.technology.bibliography import cited_sources, read_sources
 from flipcore.hwmodel.technology.rows import (
+    COSTS,
     MEMORY_UNITS,
     RANGE_UNITS,
+    REGISTER_LIMIT,
     SCALED_BY,
     Table,
     read_table,
 )
 from flipcore.hwmodel.technology.types import (
+    REGISTER_FILE,
     SRAM_COMPONENTS,
     Coefficient,
     Ports,
@@ -99,9 +102,10 @@ def _build(name: str, table: Table, bibliography: Mapping[str, Source]) -> Techn
         notes=tuple(comment for comment in table.comments[1:] if comment),
         node_nm=facts["node"].band.value,
         voltage_v=facts["voltage"].band.value,
-        coefficients=tuple(row for row in table.rows if row.unit in SCALED_BY),
+        coefficients=tuple(row for row in table.rows if row.unit in COSTS),
         sources=cited_sources(table, bibliography),
         sram_ranges=_sram_ranges(table),
+        register_limit=_register_limit(table),
     )
     scales = [row for row in table.rows if row.component == "scale"]
     return _with_base(own, table.where, scales, bibliography) if scales else own
@@ -141,7 +145,15 @@ def _with_base(
         coefficients=own.coefficients + tuple(taken),
         sources=own.sources | {row.source: cited[row.source] for row in taken},
         sram_ranges=own.sram_ranges | ranges,
+        register_limit=own.register_limit if REGISTER_FILE in has else _register_limit(table),
     )
+
+
+def _register_limit(table: Table) -> int | None:
+    for row in table.rows:
+        if (row.component, row.action) == (REGISTER_FILE, REGISTER_LIMIT):
+            return int(row.band.value)
+    return None
 
 
 def _sram_ranges(table: Table) -> dict[Ports, SramRange]:

@@ -25,18 +25,22 @@ MEMORY_UNITS = {"read": "pJ", "write": "pJ", "leakage": "nW", "area": "um2"}
 RANGE_UNITS = dict.fromkeys(
     ("smallest_words", "largest_words", "smallest_bits", "largest_bits", "largest_cells"), "count"
 )
+REGISTER_LIMIT = "most_bits_per_macro"
+LUTS = {"luts": "LUT4"}  # of an FPGA
 _LOGIC_UNITS = dict.fromkeys((*COUNT_NAMES, "cycles"), "pJ") | {"area": "um2", "leakage": "nW"}
 # Of every component: the unit of each of its actions, and the features its terms may use.
 _RULES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    **dict.fromkeys(SRAM_COMPONENTS.values(), (MEMORY_UNITS | RANGE_UNITS, MEMORY_FEATURES)),
-    REGISTER_FILE: (MEMORY_UNITS, MEMORY_FEATURES),
-    **dict.fromkeys(LOGIC_COMPONENTS, (_LOGIC_UNITS, FEATURES)),
+    **dict.fromkeys(SRAM_COMPONENTS.values(), (MEMORY_UNITS | RANGE_UNITS | LUTS, MEMORY_FEATURES)),
+    REGISTER_FILE: (MEMORY_UNITS | {REGISTER_LIMIT: "count"} | LUTS, MEMORY_FEATURES),
+    **dict.fromkeys(LOGIC_COMPONENTS, (_LOGIC_UNITS | LUTS, FEATURES)),
     "io": (dict.fromkeys(("events", "labels", "predictions"), "pJ"), ()),
     "technology": ({"node": "nm", "voltage": "V"}, ()),
     "scale": (dict.fromkeys(("energy", "area", "leakage"), "factor"), ()),
 }
 # What scaling to another node multiplies, by the unit of a row; rows of other units say what the technology is.
 SCALED_BY = {"pJ": "energy", "um2": "area", "nW": "leakage"}
+# Units of what something costs, and not of what the technology is.
+COSTS = (*SCALED_BY, *LUTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def _row(where: str, cells: list[str]) -> Coefficient:
             f"{where}: unit: {component}, {action} is in {units[action]}, not {field['unit']!r}"
         )
     if component != "scale":  # whose term names its base technology
-        _check_term(f"{where}: term", term, features if units[action] in SCALED_BY else ())
+        _check_term(f"{where}: term", term, features if units[action] in COSTS else ())
     band = Band(*(_number(f"{where}: {name}", field[name]) for name in ("value", "low", "high")))
     if not band.low <= band.value <= band.high:
         raise InputError(

@@ -11,7 +11,7 @@ Ports = Literal["1rw", "1r1w"]
 SRAM_COMPONENTS: dict[Ports, str] = {"1rw": "sram_1rw", "1r1w": "sram_1r1w"}
 REGISTER_FILE = "register_file"
 MEMORY_FEATURES = ("words", "bits")
-# Phase modules of the RTL, and `clock`: the clock tree and flip-flops that see every cycle.
+# Phase modules of the RTL; `clock`: the clock tree and flip-flops that see every cycle; `memory_ports`: what joins the modules of a core to its memories.
 LOGIC_COMPONENTS = (
     "clock",
     "adaptive_threshold",
@@ -31,6 +31,7 @@ LOGIC_COMPONENTS = (
     "host_port",
     "integrate",
     "lowest_set",
+    "memory_ports",
     "momentum_flip",
     "output_scan",
     "popcount",
@@ -162,6 +163,7 @@ class Technology:
         coefficients: Rows, those of a scaled base included.
         sources: The bibliography of its rows, facts and scaling.
         sram_ranges: Macro sizes for `1rw` and `1r1w` memories, where the technology has any.
+        register_limit: Bits for each macro that a memory would take, up to which it is built of flip-flops; None: whichever is smaller.
     """
 
     name: str
@@ -172,13 +174,14 @@ class Technology:
     coefficients: tuple[Coefficient, ...]
     sources: dict[str, Source]
     sram_ranges: dict[Ports, SramRange]
+    register_limit: int | None = None
 
     def rows(self, component: str) -> tuple[Coefficient, ...]:
         """The rows of a component; none if the technology does not price it."""
         return tuple(row for row in self.coefficients if row.component == component)
 
     def cost(self, component: str, action: str, features: Mapping[str, float]) -> Band:
-        """What one action of a component costs in pJ, um2 or nW: the sum of its rows, 0 without any."""
+        """What one action of a component costs in pJ, um2, nW or LUT4: the sum of its rows, 0 without any."""
         return Band.total(
             row.amount(features) for row in self.rows(component) if row.action == action
         )

@@ -2,14 +2,19 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 
+from flipcore.cli.estimate_sweep import sweep_figures
+from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES
+from flipcore.hwmodel.technology import load_technology
 from tests.e2e.command import figures_of, flipcore, one_line_of
 from tests.technologies import ROWS, write_technology
 
@@ -37,6 +42,23 @@ def from_run(folder: Path) -> dict[str, Any]:
             "--accelergy", "--sanafe", "--json", folder=folder,
         )
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sweep(folder: Path) -> Path:
+    """A sweep of two points, the first of which is the chip of the run with the same seed."""
+    words = (
+        "--vary",
+        "core.momentum_bits=8,4",
+        "--seeds",
+        "1",
+        "--epochs",
+        f"{EPOCHS}",
+        "--processes",
+        "2",
+    )
+    figures_of(flipcore("sweep", "digits", *words, "--out", "sweep", "--json", folder=folder))
+    return folder / "sweep"
 
 
 def assert_band(band: dict[str, float]) -> None:
@@ -193,6 +215,8 @@ def test_the_tables_tell_what_the_figures_do(folder: Path) -> None:
         "area", "forward", "momentum", "BPTT", "latent fp32, Adam", "source: ", "Counts of the rates `digits`",
     ):  # fmt: skip
         assert text in shown.stdout, text
+    sources = [line for line in shown.stdout.splitlines() if line.startswith("source: ")]
+    assert len(sources) == len({line.split(" (")[0] for line in sources}) == 2
 
 
 def test_a_run_that_learnt_nothing_has_no_price_of_learning(folder: Path) -> None:
@@ -304,3 +328,114 @@ def test_a_damaged_run_is_refused(folder: Path, tmp_path: Path, text: str) -> No
     (tmp_path / "run.json").write_text(text)
     line = one_line_of(flipcore("estimate", "--from", tmp_path, folder=folder))
     assert line.startswith(f"{tmp_path}/run.json: ")
+
+
+def test_every_point_of_a_sweep_is_priced(
+    from_run: dict[str, Any], folder: Path, sweep: Path
+) -> None:
+    words = ("estimate", "--from", "sweep", "--technology", "made-up.csv", "--out", "priced")
+    figures = figures_of(flipcore(*words, "--json", folder=folder))
+    assert (figures["name"], figures["dataset"], figures["epochs"]) == ("digits", "digits", EPOCHS)
+    points = {row["values"]["core.momentum_bits"]: row for row in figures["points"]}
+    assert set(points) == {4, 8}
+    accuracies = [row["accuracy_mean"] for row in figures["points"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    run = json.loads((folder / "run" / "run.json").read_text())
+    assert points[8]["accuracy_mean"] == run["test_accuracy"]
+    assert points[8]["accuracy_ci95"] is None  # of one seed
+    for key in (
+        "energy_pj",
+        "energy_without_io_pj",
+        "latency_us",
+        "power_uw",
+        "area_um2",
+        "sops",
+        "memory_bits",
+    ):
+        assert points[8][key] == from_run[key], key
+    assert points[4]["area_um2"]["value"] < points[8]["area_um2"]["value"]
+    assert figures["sources"] == from_run["sources"]
+    assert json.loads((folder / "priced" / "estimate.json").read_text()) == figures
+    with (folder / "priced" / "points.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, point in zip(rows, figures["points"], strict=True):
+        assert float(row["accuracy_mean"]) == point["accuracy_mean"]
+        assert float(row["inference_pj_high"]) == point["energy_pj"]["inference"]["high"]
+        assert float(row["area_um2"]) == point["area_um2"]["value"]
+    assert (folder / "priced" / "accuracy.svg").stat().st_size > 10_000
+    shown = flipcore(*words, folder=folder)
+    assert shown.returncode == 0, shown.stderr
+    for text in ("digits on digits", "accuracy", "training", "mm²", f"{100 * accuracies[0]:.2f}%"):
+        assert text in shown.stdout, text
+    assert "…" not in shown.stdout  # nothing is cut off
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--compare",), "--compare: sweep is a sweep, which keeps no weights"),
+        (("--accelergy", "--out", "x"), "--accelergy: sweep is a sweep"),
+        (("--sanafe", "--out", "x"), "--sanafe: sweep is a sweep"),
+        (("--set", "steps=3"), "--set: cannot be given with --from"),
+        (("--technology", "nothing"), "nothing: no such technology"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_sweep(
+    folder: Path, sweep: Path, words: tuple[str, ...], message: str
+) -> None:
+    assert message in one_line_of(flipcore("estimate", "--from", "sweep", *words, folder=folder))
+
+
+def _no_database(sweep: Path) -> None:
+    (sweep / "sweep.db").unlink()
+
+
+def _bad_database(sweep: Path) -> None:
+    (sweep / "sweep.db").write_bytes(b"no database" * 1000)
+
+
+def _other_database(sweep: Path) -> None:
+    (sweep / "sweep.db").unlink()
+    optuna.create_study(storage=f"sqlite:///{sweep / 'sweep.db'}", study_name="other")
+
+
+def _nothing_ended(sweep: Path) -> None:
+    (sweep / "sweep.db").unlink()
+    optuna.create_study(storage=f"sqlite:///{sweep / 'sweep.db'}", study_name="sweep")
+
+
+def _earlier_format(sweep: Path) -> None:
+    plan = (sweep / "plan.yaml").read_text()
+    assert "format: 2" in plan
+    (sweep / "plan.yaml").write_text(plan.replace("format: 2", "format: 1"))
+
+
+def _no_chip(sweep: Path) -> None:
+    (sweep / "plan.yaml").write_text("format: 2\n")
+
+
+def _no_plan(sweep: Path) -> None:
+    (sweep / "plan.yaml").write_text("- a")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_no_database, "sweep.db: is missing: the sweep has not begun"),
+        (_bad_database, "sweep.db: damaged or cannot be used"),
+        (_other_database, "sweep.db: damaged or not of a sweep"),
+        (_nothing_ended, "no run of this sweep has ended: there is nothing to price"),
+        (_earlier_format, "plan.yaml: a sweep of an earlier flipcore, which kept no counts"),
+        (_no_chip, "plan.yaml: damaged or not of a sweep: no chip, dataset, epochs"),
+        (_no_plan, "plan.yaml: a sweep's plan is a mapping of fields"),
+    ],
+)
+def test_a_sweep_that_cannot_be_priced(
+    tmp_path: Path, sweep: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    shutil.copytree(sweep, tmp_path / "copy")
+    damage(tmp_path / "copy")
+    with pytest.raises(InputError) as refused:
+        sweep_figures(tmp_path / "copy", load_technology("ihp-sg13g2"))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -28,6 +28,7 @@ from flipcore.hwmodel.sanafe import sanafe_files
 from flipcore.hwmodel.technology import load_technology
 
 DEFAULT_CHIP = "digits"
+SWEEP_PLAN = "plan.yaml"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ def run(request: Request, *, as_json: bool) -> None:
     """Estimate every chip and run, and show one, or all side by side."""
     _check(request)
     technology = load_technology(request.technology)
+    if request.runs and is_sweep(request.runs[0]):
+        # Optuna and Numba come with it; nothing else here needs them.
+        from flipcore.cli import estimate_sweep
+
+        if request.out is not None:
+            _create(request.out)
+        estimate_sweep.run(request.runs[0], technology, request.out, as_json=as_json)
+        return
     chips = request.chips or (() if request.runs else (DEFAULT_CHIP,))
     workloads = [
         rates_workload(load_chip(name, request.changes), request.rates, request.rate_changes)
@@ -89,9 +98,24 @@ def _check(request: Request) -> None:
     if len(request.chips) + len(request.runs) > 1 and not request.compare:
         names = ", ".join([*request.chips, *map(str, request.runs)])
         raise InputError(f"{names}: give one chip or --from RUN, or put them side by side with --compare")  # fmt: skip
+    for folder in filter(is_sweep, request.runs):
+        for option, wanted in (
+            ("--compare", request.compare),
+            ("--accelergy", request.accelergy),
+            ("--sanafe", request.sanafe),
+        ):
+            if wanted:
+                raise InputError(
+                    f"{option}: {folder} is a sweep, which keeps no weights and whose points stand side by side anyway: price it alone, with --from {folder}"
+                )
     for option, wanted in (("--accelergy", request.accelergy), ("--sanafe", request.sanafe)):
         if wanted and request.out is None:
             raise InputError(f"{option}: needs --out DIR for its files")
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder holds a sweep."""
+    return (folder / SWEEP_PLAN).is_file()
 
 
 def _create(folder: Path) -> None:

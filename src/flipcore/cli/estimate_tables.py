@@ -53,7 +53,8 @@ def _short(band: Bounds | None, units: tuple[tuple[float, str], ...]) -> str:
     return f"{_number(value / factor)} {unit} {bounds}"
 
 
-def _energy(band: Bounds | None) -> str:
+def energy_text(band: Bounds | None) -> str:
+    """An energy in the unit that suits it, with its bounds."""
     return _short(band, PJ_UNITS)
 
 
@@ -61,7 +62,8 @@ def _power(band: Bounds | None) -> str:
     return _short(band, UW_UNITS)
 
 
-def _area(band: Bounds | None) -> str:
+def area_text(band: Bounds | None) -> str:
+    """An area in mm², with its bounds."""
     return _short(band, UM2_UNITS)
 
 
@@ -89,13 +91,20 @@ def print_estimate(figures: Figures, out: Path | None) -> None:
     console.print(_alternatives(figures))
     for warning in figures["warnings"]:
         _line(console, f"[yellow]warning:[/] {warning}")
-    for note in figures["notes"]:
-        _line(console, f"note: {note}")
-    lines = (f"source: {one['authors']}: {one['title']} ({one['year']}), {one['url']}" for one in figures["sources"])  # fmt: skip
-    for line in dict.fromkeys(lines):  # several tables of one paper are several sources
-        _line(console, line)
+    print_sources(console, figures)
     if out is not None:
         _line(console, f"Files are in {out}")
+
+
+def print_sources(console: Console, figures: Figures) -> None:
+    """Print what a technology leaves out, and each of its sources once, however many of its tables are used."""
+    for note in figures["notes"]:
+        _line(console, f"note: {note}")
+    years: dict[tuple[str, ...], dict[int, None]] = {}
+    for one in figures["sources"]:
+        years.setdefault((one["authors"], one["title"], one["url"]), {})[one["year"]] = None
+    for (authors, title, url), found in years.items():
+        _line(console, f"source: {authors}: {title} ({', '.join(map(str, found))}), {url}")
 
 
 def _line(console: Console, text: str) -> None:
@@ -123,6 +132,9 @@ def _totals(figures: Figures) -> Table:
         if band:
             factor, unit = _unit(band["value"], units)
             table.add_row(name, *(f"{_number(band[key] / factor)} {unit}" for key in BOUNDS))
+    if figures["fpga"]:
+        table.add_row("LUT4", *(_number(figures["fpga"]["luts"][key]) for key in BOUNDS))
+        table.add_row("block RAMs", f"{figures['fpga']['block_rams']:,}")
     table.add_row("latency of a training sample", _time(latency["train_sample"]))
     table.add_row("latency of an inference", _time(latency["inference"]))
     if _prices_io(figures):
@@ -163,7 +175,7 @@ def _keys(figures: Figures, kind: str) -> list[str]:
 
 def _part(figures: Figures, side: str, kind: str, key: str) -> str:
     parts = figures["energy_by"].get(side)
-    return _energy(parts[kind].get(key)) if parts else "-"
+    return energy_text(parts[kind].get(key)) if parts else "-"
 
 
 def _components(figures: Figures) -> Table:
@@ -178,7 +190,7 @@ def _components(figures: Figures) -> Table:
         table.add_row(
             _name(key),
             *(_part(figures, side, "component", key) for side in SIDES),
-            _area(areas[key]) if key in areas else "-",
+            area_text(areas[key]) if key in areas else "-",
             f"{bits[key] / 1000:,.1f}" if is_store else "-",
         )
     return table
@@ -216,19 +228,18 @@ def _memories(figures: Figures) -> Table:
 def _alternatives(figures: Figures) -> Table:
     table = _table(
         "What learning adds to the chip, and other ways to train the same network",
-        "", "kbit", "", "whole chip", "", "memory area", "memory energy",
+        "", "kbit", "", "memory area", "memory energy",
     )  # fmt: skip
     own = figures["alternatives"][0]
     for row in figures["alternatives"]:
         table.add_row(
             row["name"],
             *memory_cells(row["learning_bits"], own["learning_bits"]),
-            *memory_cells(row["total_bits"], own["total_bits"]),
-            _area(row["learning_area_um2"]),
-            _energy(row["learning_pj"]),
+            area_text(row["learning_area_um2"]),
+            energy_text(row["learning_pj"]),
         )
     table.caption = (
-        "Area and energy are what learning adds, energy of a training sample. Floating-point state is 32 bits per synapse beside the 1-bit weight; each word with trace and error is read and "
+        "Energy of a training sample. A whole chip has the bits needed to classify besides. Floating-point state is 32 bits per synapse beside the 1-bit weight; each word with trace and error is read and "
         "written once; decay of momentum and moments is left out, which favours the alternatives."
     )
     return table
@@ -244,12 +255,12 @@ def print_comparison(chips: list[Figures]) -> None:
     table.add_row("steps", *(str(chip["steps"]) for chip in chips))
     table.add_row("clock", *(f"{chip['clock_mhz']:g} MHz" for chip in chips))
     for row in zip(*(_energies(chip) for chip in chips), strict=True):
-        table.add_row(row[0][0], *(_energy(band) for _, band in row))
+        table.add_row(row[0][0], *(energy_text(band) for _, band in row))
     for name, key in (("training latency", "train_sample"), ("inference latency", "inference")):
         table.add_row(name, *(_time(chip["latency_us"][key]) for chip in chips))
     for name, key in (("training power", "training"), ("inference power", "inference"), ("idle power", "idle")):  # fmt: skip
         table.add_row(name, *(_power(chip["power_uw"][key]) for chip in chips))
-    table.add_row("area", *(_area(chip["area_um2"]) for chip in chips))
+    table.add_row("area", *(area_text(chip["area_um2"]) for chip in chips))
     for name, key in (("memory", "total_chip"), ("for learning", "total_learning")):
         table.add_row(
             f"{name}, kbit", *(f"{chip['memory_bits'][key] / 1000:,.0f}" for chip in chips)
