@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flipcore.errors import InputError
 from flipcore.chip.parse import near
+from flipcore.errors import InputError
 
 WeightKind = Literal["float", "latent", "binary"]
 Updates = Literal["sgd", "adam", "bso", "tbso", "bop"]

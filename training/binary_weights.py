@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 from flipcore import draws
 from flipcore.errors import InputError
 from flipcore.training.packed_weight import PackedWeight
+from flipcore.training.surrogate import at_least
 
 WeightKind = Literal["float", "latent", "dense", "packed"]
 
@@ -95,7 +96,7 @@ class _LatentSign(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, latent: Tensor) -> Tensor:
         ctx.save_for_backward(latent)
-        return signs_of(latent).to(latent.dtype).mul_(2).sub_(1)
+        return at_least(latent, 0.0).mul_(2).sub_(1)
 
     @staticmethod
     @once_differentiable

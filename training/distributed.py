@@ -10,6 +10,8 @@ from torch import Tensor, distributed
 
 from flipcore.errors import CheckError, InputError
 
+Device = torch.device
+
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:

@@ -38,9 +38,8 @@ def flip_(weight: Tensor, momentum: Tensor, threshold: float | Tensor, keep_mome
 
     Where a weight flips, its momentum becomes a zero of the momentum's sign, unless it is kept.
     """
-    flips = (weight * momentum).gt_(
-        threshold
-    )  # 1.0 or 0.0: in the type of the weights it is vectorised
+    # 1.0 or 0.0, in the weights' own type: there the comparison is vectorised, to bool it is not.
+    flips = (weight * momentum).gt_(threshold)
     if not keep_momentum:
         momentum.mul_(1 - flips)
     weight.mul_(flips.mul_(-2).add_(1))

@@ -42,7 +42,8 @@ class HardwareChips:
         self._noise = [LaneNoise(core, jumps, self.device) for core in chip.layers]
         stages = chip.schedule
         self._starts = self._tensor([stage.after_samples for stage in stages])
-        self._shift_adds = self._tensor([0, *(stage.gradient_shift_add for stage in stages)])
+        shift_adds = self._tensor([0, *(stage.gradient_shift_add for stage in stages)])
+        self._shift_adds = shift_adds.to(torch.int32)
         self._multiplies = self._tensor([1, *(stage.scrub_period_multiply for stage in stages)])
         self.train_counts = BasicCounts(chip, self.num_chips, self.device)
         self.inference_counts = BasicCounts(chip, self.num_chips, self.device)
@@ -100,7 +101,9 @@ class HardwareChips:
 
     @torch.no_grad()
     def infer(self, spikes: Tensor) -> Tensor:
-        """Classify samples without learning, any number side by side; returns predictions, int64 [chips, samples].
+        """Classify samples without learning, side by side; returns predictions, int64 [chips, samples].
+
+        Memory grows with chips * samples * neurons: a large test set goes in pieces.
 
         Args:
             spikes: bool, or any dtype with values 0 and 1, [chips, samples, steps, inputs], or [1, samples, steps, inputs] for
@@ -127,7 +130,7 @@ class HardwareChips:
     def _learn_sample(self, spikes: Tensor, labels: Tensor) -> Tensor:
         forward = self._forward_pass()
         traces: list[Tensor | None] = [None] * len(self.chip.layers)
-        stage = torch.searchsorted(self._starts, self.state.sample_counter, right=True)  # O6
+        stage = torch.searchsorted(self._starts, self.state.sample_counter, right=False)  # O6
         for t in range(self.chip.steps):
             step = forward.step(spikes[:, None, t])
             self.train_counts.add_forward(step)
@@ -178,4 +181,4 @@ class HardwareChips:
         self.train_counts.add_draws(c, draws)
 
     def _tensor(self, values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int32, device=self.device)
+        return torch.tensor(values, dtype=torch.int64, device=self.device)

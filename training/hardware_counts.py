@@ -1,7 +1,5 @@
 """Basic event counts of many chips at once: those of T12 that cost next to nothing beside the learning itself."""
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
@@ -9,15 +7,9 @@ from flipcore.chip import Chip
 from flipcore.training.hardware_forward import Step
 from flipcore.training.hardware_learning import Learnt
 
-BASIC_NAMES = (
-    "events",
-    "spikes",
-    "sops",
-    "live_steps",
-    "words_drawn",
-    "momentum_updates",
-    "flips",
-)
+FORWARD_NAMES = ("events", "spikes", "sops")
+LEARNING_NAMES = ("live_steps", *Learnt._fields)
+BASIC_NAMES = (*FORWARD_NAMES, *LEARNING_NAMES)
 _COLUMN = {name: index for index, name in enumerate(BASIC_NAMES)}
 
 
@@ -32,8 +24,9 @@ class BasicCounts:
     def __init__(self, chip: Chip, num_chips: int, device: torch.device) -> None:
         """Counts of nothing yet."""
         self.samples = 0
-        self._neurons = [core.neurons for core in chip.layers]
-        shape = (num_chips, len(self._neurons), len(BASIC_NAMES))
+        neurons = [core.neurons for core in chip.layers]
+        self._neurons = torch.tensor(neurons, dtype=torch.int64, device=device)
+        shape = (num_chips, len(neurons), len(BASIC_NAMES))
         self.values = torch.zeros(shape, dtype=torch.int64, device=device)
 
     def per_core(self, name: str) -> Tensor:
@@ -47,26 +40,15 @@ class BasicCounts:
 
     def add_forward(self, step: Step) -> None:
         """Add a step's events, SOPs and spikes (T11)."""
-        for c, events in enumerate(step.events):
-            arrived = events.sum((1, 2))
-            self.per_core("events")[:, c] += arrived
-            self.per_core("sops")[:, c] += arrived * self._neurons[c]
-            if c > 0:
-                self.per_core("spikes")[:, c - 1] += arrived
+        arrived = torch.stack([events.sum((1, 2)) for events in step.events], dim=1)
+        self.per_core("events").add_(arrived)
+        self.per_core("sops").add_(arrived * self._neurons)
+        self.per_core("spikes")[:, :-1] += arrived[:, 1:]
 
     def add_learning(self, c: int, live: Tensor, learnt: Learnt) -> None:
         """Add an update of core c; `live`, bool [chips], says where any word was live."""
-        self.per_core("live_steps")[:, c] += live
-        self.per_core("words_drawn")[:, c] += learnt.words_drawn
-        self.per_core("momentum_updates")[:, c] += learnt.momentum_updates
-        self.per_core("flips")[:, c] += learnt.flips
+        self.values[:, c, len(FORWARD_NAMES) :] += torch.stack((live, *learnt), dim=1)
 
     def add_draws(self, c: int, draws: Tensor) -> None:
         """Add the draws of a decay of core c, int64 [chips]."""
         self.per_core("words_drawn")[:, c] += draws
-
-    def copy(self) -> Self:
-        """An independent copy."""
-        twin = object.__new__(type(self))
-        twin.samples, twin._neurons, twin.values = self.samples, self._neurons, self.values.clone()
-        return twin

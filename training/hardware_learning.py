@@ -36,7 +36,7 @@ class _Visit(NamedTuple):
     Attributes:
         errors: int32 [chips * words, lanes], delta.
         traces: int32 [chips * axons], a.
-        reached: int32 [chips * axons, generators], generators at each row; empty without draws.
+        reached: int32 [chips * (axons + 1), generators], generators at each row; empty without draws.
         ranks: int32 [chips * words], place of a live word in its row, from 1.
         shifts: int32 [chips], s.
     """
@@ -92,9 +92,7 @@ def learn_core(
         shifts=shift,
     )
     size = words_at_a_time(core.lanes, chip.device)
-    for chips, rows, words in zip(
-        chip.split(size), row.split(size), word.split(size), strict=True
-    ):
+    for chips, rows, words in zip(chip.split(size), row.split(size), word.split(size), strict=True):
         lanes = _round_words(core, noise, visit, chips, rows, words)
         _update_lanes(core, state, lanes, flip_threshold, learnt)
     return learnt
@@ -110,19 +108,20 @@ def _round_words(
     core: Core, noise: LaneNoise, visit: _Visit, chip: Tensor, row: Tensor, word: Tensor
 ) -> _Lanes:
     """Gradient of words and what is left of it after rounding (N9, N10)."""
-    row = row + chip * core.axons
+    own_row = row + chip * core.axons
     own_word = word + chip * core.words
     shifts = visit.shifts.index_select(0, chip)[:, None]
-    trace = visit.traces.index_select(0, row)[:, None]
+    trace = visit.traces.index_select(0, own_row)[:, None]
     gradient = trace * visit.errors.index_select(0, own_word)
     if noise.draws:
         ranks = visit.ranks.index_select(0, own_word)
-        added = noise.of_words(visit.reached.index_select(0, row), ranks, shifts)
+        reached = visit.reached.index_select(0, own_row + chip)
+        added = noise.of_words(reached, ranks, shifts)
     else:
         added = noise.constant(shifts)
     rounded = numerics.round_gradient(gradient, added, shifts)
     place, lane = torch.nonzero(rounded, as_tuple=True)
-    first_synapse = row * core.neurons + word * core.lanes
+    first_synapse = own_row * core.neurons + word * core.lanes
     return _Lanes(
         chip=chip.index_select(0, place),
         synapse=first_synapse.index_select(0, place) + lane,
@@ -143,9 +142,7 @@ def _update_lanes(
     kept = new if core.momentum_at_flip == "keep" else new * ~flip
     momentum.index_copy_(0, lanes.synapse, kept.to(momentum.dtype))
     flipped = torch.nonzero(flip).view(-1)
-    weights.index_copy_(
-        0, lanes.synapse.index_select(0, flipped), -weight.index_select(0, flipped)
-    )
+    weights.index_copy_(0, lanes.synapse.index_select(0, flipped), -weight.index_select(0, flipped))
     learnt.momentum_updates.index_add_(0, lanes.chip, torch.ones_like(lanes.chip))
     learnt.flips.index_add_(0, lanes.chip, flip.to(torch.int64))
 
@@ -165,7 +162,7 @@ def decay_rows(core: Core, state: CoreState, noise: LaneNoise, rows: Tensor) -> 
         momentum = state.momentum.flatten(0, 1)
         reached = None
         if noise.draws:
-            reached = noise.draw_rows(state.generators, rows, num_words).flatten(0, 1)
+            reached = noise.draw_rows(state.generators, rows, num_words)[:, :-1].flatten(0, 1)
         for own in chosen.split(words_at_a_time(core.words * core.lanes, chosen.device)):
             old = momentum.index_select(0, own).to(torch.int32)
             if reached is None:

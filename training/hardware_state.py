@@ -53,14 +53,14 @@ class ChipsState:
 
 
 def open_device(name: str | torch.device) -> torch.device:
-    """The device of this name, once a tensor has been put there.
+    """The device of this name, once a number has been there and back.
 
     Raises:
         InputError: there is none.
     """
     try:
         device = torch.device(name)
-        torch.zeros(1, dtype=torch.int64, device=device)
+        torch.zeros(1, dtype=torch.int64, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"device={name}: cannot be used here: {reason}") from None
@@ -68,7 +68,13 @@ def open_device(name: str | torch.device) -> torch.device:
 
 
 def initial_chips(chip: Chip, seeds: Sequence[int], device: torch.device) -> ChipsState:
-    """State of chips after power-up, each with the initial weights of its seed (R3, R5)."""
+    """State of chips after power-up, each with the initial weights of its seed (R3, R5).
+
+    Raises:
+        InputError: there is no seed.
+    """
+    if len(seeds) == 0:
+        raise InputError("seeds=[]: at least one chip is needed")
     return from_chip_states(chip, [initial_state(chip, seed) for seed in seeds], device)
 
 

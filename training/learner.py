@@ -59,6 +59,8 @@ class Learner:
         self.device = device
         self.model = model.to(device)
         self.flips = _flip_optimizer(recipe, options, self.model)
+        self._logit_scale = recipe.logit_scale * getattr(model, "logit_scale", 1.0)
+        self._is_temporal = recipe.tbso.temporal
         parameters = float_parameters(self.model)
         if self.flips is None:
             parameters = [*parameters, *binary_weights(self.model)]
@@ -91,7 +93,7 @@ class Learner:
     def _learn_online(self, frames: Frames, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         total, losses = torch.zeros(()), torch.zeros(())
         for step, frame in enumerate(frames):
-            if self.flips is not None:
+            if self.flips is not None and self._is_temporal:
                 self.flips.time_step = step
             outputs = self._forward(frame)
             loss = self._loss(outputs, labels) / steps
@@ -115,10 +117,11 @@ class Learner:
     def _forward(self, frame: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp):
             outputs: Tensor = self._network(frame)
-        return outputs.float() * self.recipe.logit_scale
+        return outputs.float()
 
     def _loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Loss of one time step (Liang et al. 2025): cross-entropy and squared error to the one-hot label."""
+        outputs = outputs * self._logit_scale
         share = self.recipe.mse_share
         target = one_hot(labels, outputs.shape[1]).float()
         return (1 - share) * cross_entropy(outputs, labels) + share * mse_loss(outputs, target)
@@ -264,7 +267,12 @@ def _schedules(
     if flips is not None:
         settings = recipe.flips(options.algorithm.updates)
         schedules.append(
-            FlipSchedule(flips, every_epochs=settings.decay_epochs, factor=settings.decay_factor)
+            FlipSchedule(
+                flips,
+                every_epochs=settings.decay_epochs,
+                factor=settings.decay_factor,
+                gamma_factor=settings.gamma_decay_factor,
+            )
         )
     if floats is not None:
         schedules.append(CosineAnnealingLR(floats, T_max=max(epochs, 1)))
@@ -275,9 +283,7 @@ def _on_all_processes(model: nn.Module) -> nn.Module:
     """Average gradients over processes, but for weights that learn in the backward pass and do that themselves."""
     if world_size() == 1:
         return model
-    anchors = [
-        name for name, parameter in model.named_parameters() if not parameter.numel()
-    ]
+    anchors = [name for name, parameter in model.named_parameters() if not parameter.numel()]
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, anchors)
     if len(anchors) == len(list(model.named_parameters())):
         return model

@@ -63,20 +63,20 @@ class MLP(nn.Module):
         self.logit_scale = 1 / math.sqrt(sizes[-2])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of one time step.
+        """Outputs of one time step.
 
         Args:
             x: input spikes 0 and 1, float [batch, inputs].
 
         Returns:
-            float [batch, classes]: the readout's sums times `logit_scale`, which gives them variance 1
-            at random weights.
+            float [batch, classes]: the readout's sums, whole numbers with binary weights, so that their sums
+            over the steps are exact and tie as the chip's do. Times `logit_scale` they have about variance 1 at random weights.
         """
         signal = self.input_trace(x)
         for gate, layer, neurons in zip(self.gates, self.layers, self.neurons, strict=False):
             signal = neurons(layer(gate(signal)))
         readout: Tensor = self.layers[-1](self.gates[-1](signal))
-        return readout * self.logit_scale
+        return readout
 
 
 def mlp(sizes: Sequence[int], *, thresholds: Sequence[float], spec: NetworkSpec) -> MLP:

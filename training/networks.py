@@ -4,10 +4,12 @@ from torch import nn
 
 from flipcore.chip import Chip
 from flipcore.errors import InputError
+from flipcore.training.binary_weights import WeightKind
 from flipcore.training.bireal import bireal_resnet18
 from flipcore.training.data import SampleSet
 from flipcore.training.mlp import mlp
 from flipcore.training.network_spec import NetworkSpec
+from flipcore.training.neurons import Reset
 from flipcore.training.options import Options
 from flipcore.training.recipe import Recipe
 from flipcore.training.surrogate import Surrogate
@@ -53,7 +55,7 @@ def _spec_of_chip(recipe: Recipe, options: Options, chip: Chip) -> NetworkSpec:
                 f"{recipe.name}: {name}: layers with {sorted(values)}: training needs one for all layers"
             )
     surrogate = Surrogate(name="rectangle", width=widths.pop())
-    reset = "soft" if resets.pop() == "subtract" else "hard"
+    reset: Reset = "soft" if resets.pop() == "subtract" else "hard"
     return _spec(recipe, options, chip.steps, leaks.pop(), reset, surrogate)
 
 
@@ -62,13 +64,13 @@ def _spec(
     options: Options,
     steps: int,
     leak: float,
-    reset: str | None = None,
+    reset: Reset | None = None,
     surrogate: Surrogate | None = None,
 ) -> NetworkSpec:
     algorithm = options.algorithm
-    kinds = {"float": "float", "latent": "latent", "binary": "packed" if options.packed else "dense"}
+    flipping: WeightKind = "packed" if options.packed else "dense"
     return NetworkSpec(
-        kind=kinds[algorithm.weights],
+        kind=flipping if algorithm.weights == "binary" else algorithm.weights,
         momentum_format=options.storage.removeprefix("packed-") if options.packed else "float32",
         trace=recipe.network.trace if algorithm.online else None,
         online=algorithm.online,

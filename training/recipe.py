@@ -21,7 +21,9 @@ class Network(_Model):
     model: Literal["mlp", "vgg11", "bireal18"]
     chip: str = Field(default="", description="mlp: preset or YAML file whose network it is")
     steps: int = Field(default=4, ge=1, le=256, description="time steps; an mlp has its chip's")
-    leak: float = Field(default=0.5, ge=0.0, le=1.0, description="lambda: what of a potential stays")
+    leak: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="lambda: what of a potential stays"
+    )
     reset: Literal["soft", "hard"] = "soft"
     surrogate: Literal["sigmoid", "rectangle"] = "sigmoid"
     trace: Literal["ottt", "ndot", "sltt"] = "ndot"
@@ -40,15 +42,19 @@ class Flips(_Model):
         rate: 1 - beta, the share of a new gradient in the momentum.
         gamma: flip threshold; of T-BSO relative to the gradient's root mean square.
         square_rate: 1 - beta2 of T-BSO.
-        decay_epochs, decay_factor: rate and gamma are multiplied by the factor every so many epochs.
+        temporal: whether T-BSO keeps a second moment per time step, as published, or one for all steps.
+        decay_epochs, decay_factor: the rate, and gamma if it has no factor of its own, are multiplied by the factor every so many epochs.
+        gamma_decay_factor: of gamma.
     """
 
     rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     gamma: float = Field(default=5e-7, ge=0.0)
     square_rate: float = Field(default=1e-5, gt=0.0, le=1.0)
     momentum_at_flip: Literal["keep", "reset"] = "keep"
-    decay_epochs: float = Field(default=50, gt=0)
+    decay_epochs: int = Field(default=50, ge=1)
     decay_factor: float = Field(default=0.1, gt=0.0, le=1.0)
+    gamma_decay_factor: float | None = Field(default=None, gt=0.0)
+    temporal: bool = True
 
 
 class Recipe(_Model):

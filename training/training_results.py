@@ -7,6 +7,8 @@ from importlib.metadata import version
 from statistics import mean, stdev
 from typing import Any
 
+from flipcore.chip import Chip
+from flipcore.training.deployment import accuracy_on_chip, chip_state
 from flipcore.training.distributed import world_size
 from flipcore.training.recipe import recipe_document
 from flipcore.training.state_bits import training_state
@@ -20,21 +22,34 @@ def figures(run: TrainingRun) -> dict[str, Any]:
     progress = run.progress
     samples_seen = progress.epoch * run.batches * run.recipe.batch_size
     state = training_state(run.learner.model, run.learner.optimizers())
+    chip = deployed_chip(run)
     return {
         "algorithm": run.options.variant,
         "seed": run.options.seed,
         "accuracy": progress.history[-1].test_accuracy if progress.history else run.evaluate(),
+        "accuracy_on_chip": None if chip is None else _accuracy_on_chip(run, chip),
         "test_split": "validation" if run.options.validation else "test",
         "test_samples": len(run.samples.test),
         "epochs": progress.epoch,
         "samples_seen": samples_seen,
         "seconds_per_sample": progress.seconds / samples_seen if samples_seen else 0.0,
         "batch_size": run.recipe.batch_size,
-        "state_bits": state.bits,
-        "state_bytes": state.allocated_bytes,
+        "state_bits": {part.name: part.bits for part in state if part.bits},
+        "state_bytes": {part.name: part.allocated_bytes for part in state if part.bits},
         "peak_bytes": progress.peak_bytes,
         "history": [asdict(epoch) for epoch in progress.history],
     }
+
+
+def deployed_chip(run: TrainingRun) -> Chip | None:
+    """The chip whose network was trained; None for networks that exist in software only."""
+    has_chip = run.recipe.network.model == "mlp" and run.options.algorithm.weights != "float"
+    return run.recipe.chip() if has_chip and not run.options.gate else None
+
+
+def _accuracy_on_chip(run: TrainingRun, chip: Chip) -> float:
+    state = chip_state(run.learner.model, chip, run.options.seed)
+    return accuracy_on_chip(state, chip, run.samples, run.options.seed)
 
 
 def rows_of(finished: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -48,6 +63,7 @@ def rows_of(finished: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     accuracies = [run["accuracy"] for run in runs]
     flip_ratios = [run["history"][-1]["flip_ratio"] for run in runs if run["history"]]
+    on_chip = [run["accuracy_on_chip"] for run in runs if run["accuracy_on_chip"] is not None]
     first = runs[0]
     return {
         "algorithm": name,
@@ -55,6 +71,7 @@ def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "accuracy_mean": mean(accuracies),
         "accuracy_std": stdev(accuracies) if len(runs) > 1 else 0.0,
         "accuracies": accuracies,
+        "accuracy_on_chip_mean": mean(on_chip) if on_chip else None,
         "seeds": [run["seed"] for run in runs],
         "test_split": first["test_split"],
         "test_samples": first["test_samples"],
