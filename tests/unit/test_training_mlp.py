@@ -211,7 +211,7 @@ def test_network_is_the_chips_own(reset: str) -> None:
     sums = []
     with torch.no_grad():
         for frame in x:
-            sums.append((model(frame[None]) / model.logit_scale).round().int().flatten().tolist())
+            sums.append(model(frame[None]).int().flatten().tolist())
     assert sums == [record["out"] for record in log if "out" in record]
     assert any(map(any, sums))
 
