@@ -144,3 +144,19 @@ def test_the_chip_adds_the_least_but_for_fewer_bits(technology: Technology) -> N
         assert way.area_um2.value > own.area_um2.value
         assert own.energy_pj is not None and way.energy_pj is not None
         assert way.energy_pj.value > own.energy_pj.value
+
+
+def test_the_document_says_the_same() -> None:
+    """The table of docs/ENERGY.md."""
+    text = (Path(__file__).parents[2] / "docs" / "ENERGY.md").read_text(encoding="utf-8")
+    states = training_states(load_chip("digits"))
+    own = states[0]
+    for state in states:
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| {state.name} |"))
+        cells = [cell.strip() for cell in row.split("|")[3:7]]
+        assert cells == [
+            f"{state.learning_bits / 1000:,.0f}",
+            f"{state.learning_bits / own.learning_bits:.1f} x",
+            f"{state.total_bits / 1000:,.0f}",
+            f"{state.total_bits / own.total_bits:.1f} x",
+        ]
