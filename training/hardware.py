@@ -130,7 +130,7 @@ class HardwareChips:
     def _learn_sample(self, spikes: Tensor, labels: Tensor) -> Tensor:
         forward = self._forward_pass()
         traces: list[Tensor | None] = [None] * len(self.chip.layers)
-        stage = torch.searchsorted(self._starts, self.state.sample_counter, right=False)  # O6
+        stage = torch.searchsorted(self._starts, self.state.sample_counter, right=True)  # O6
         for t in range(self.chip.steps):
             step = forward.step(spikes[:, None, t])
             self.train_counts.add_forward(step)

@@ -103,8 +103,8 @@ def from_chip_states(chip: Chip, states: Sequence[ChipState], device: torch.devi
                 second_moment=_tensor(second_moment, device),
             )
         )
-    counters = torch.tensor([state.sample_counter for state in states], dtype=torch.int64)
-    return ChipsState(cores, counters.to(device))
+    counters = [state.sample_counter for state in states]
+    return ChipsState(cores, torch.tensor(counters, dtype=torch.int64, device=device))
 
 
 def to_chip_state(chip: Chip, chips: ChipsState, index: int) -> ChipState:

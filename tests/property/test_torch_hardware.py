@@ -25,6 +25,7 @@ from flipcore.training.hardware_counts import BASIC_NAMES
 from flipcore.training.hardware_input import record_spikes
 from tests.random_chips import chip_documents
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 EXAMPLES = int(os.environ.get("FLIPCORE_EXAMPLES", "60"))
 SEEDS = st.one_of(st.integers(0, 9), st.integers(0, 2**64 - 1))
 
@@ -86,16 +87,16 @@ def _run_both(chip: Chip, plan: Plan) -> Counter[str]:
         for engine, ahead in zip(engines, plan.ahead, strict=True):
             early = EventCounts.zeros(len(chip.layers))
             engine.train(_records(chip, plan, ahead, dice), _labels(chip, ahead, dice), early)
-        chips = HardwareChips.from_chip_states(chip, [engine.state for engine in engines])
+        chips = HardwareChips.from_chip_states(chip, [engine.state for engine in engines], DEVICE)
     else:
-        chips = HardwareChips.with_seeds(chip, plan.seeds)
+        chips = HardwareChips.with_seeds(chip, plan.seeds, DEVICE)
     counts = [EventCounts.zeros(len(chip.layers)) for _ in engines]
     inferred = [EventCounts.zeros(len(chip.layers)) for _ in engines]
     for mode in plan.modes:
         if mode == "T":
             records = [_records(chip, plan, 1, dice) for _ in engines]
             labels = _labels(chip, len(engines), dice)
-            spikes = torch.cat([record_spikes(one, chip, "cpu") for one in records])
+            spikes = torch.cat([record_spikes(one, chip, DEVICE) for one in records])
             got = chips.learn(spikes, torch.from_numpy(labels)).tolist()
             expected = [
                 int(engine.train(one, labels[k : k + 1], counts[k])[0])
@@ -103,7 +104,7 @@ def _run_both(chip: Chip, plan: Plan) -> Counter[str]:
             ]
         else:
             shared = _records(chip, plan, 4, dice)
-            got = chips.infer(record_spikes(shared, chip, "cpu")[None]).tolist()
+            got = chips.infer(record_spikes(shared, chip, DEVICE)[None]).tolist()
             expected = [
                 engine.infer(shared, inferred[k], 1).tolist() for k, engine in enumerate(engines)
             ]
