@@ -1,6 +1,5 @@
 """The fully connected network: the chip's own spikes, OTTT's formula in NumPy, and what autograd says through a plain copy."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,6 @@ def derivative(potential: Floats, threshold: float) -> Floats:
 def hand_derived_gradients(weights: list[Floats], x: Floats) -> list[list[Floats]]:
     """OTTT by its equations: dL[t]/dW = zeta[t] outer a[t], summed over the batch (Xiao et al. 2022)."""
     depth = len(weights)
-    scale = 1 / math.sqrt(SIZES[-2])
     rests = [np.zeros((BATCH, size)) for size in SIZES[1:-1]]
     traces = [np.zeros((BATCH, size)) for size in SIZES[:-1]]
     gradients = []
@@ -77,9 +75,9 @@ def hand_derived_gradients(weights: list[Floats], x: Floats) -> list[list[Floats
             potentials.append(potential)
             spikes.append(spike)
         traces = [LEAK * trace + spike for trace, spike in zip(traces, spikes, strict=True)]
-        logits = spikes[-1] @ weights[-1].T * scale
+        logits = spikes[-1] @ weights[-1].T
         target = np.linspace(-1, 1, logits.size).reshape(logits.shape)
-        zeta = 2 * (logits - target) * scale
+        zeta = 2 * (logits - target)
         step = [np.einsum("bo,bi->oi", zeta, traces[-1])]
         for layer in range(depth - 2, -1, -1):
             zeta = (zeta @ weights[layer + 1]) * derivative(potentials[layer], THRESHOLDS[layer])
@@ -100,7 +98,7 @@ def plain_forward(weights: list[Tensor], x: Tensor, *, cut: bool) -> list[Tensor
             smooth = torch.sigmoid(SLOPE * (potential - threshold) / threshold)
             spikes = smooth + ((potential >= threshold).double() - smooth).detach()
             rests[layer] = potential - threshold * spikes
-        outputs.append(spikes @ weights[-1].t() / math.sqrt(SIZES[-2]))
+        outputs.append(spikes @ weights[-1].t())
     return outputs
 
 
@@ -214,6 +212,13 @@ def test_network_is_the_chips_own(reset: str) -> None:
             sums.append(model(frame[None]).int().flatten().tolist())
     assert sums == [record["out"] for record in log if "out" in record]
     assert any(map(any, sums))
+
+
+def test_logit_scale_gives_random_readouts_variance_one() -> None:
+    model = mlp((3000, 200), thresholds=(), spec=NetworkSpec())
+    sums = model(torch.ones(1, 3000))
+    assert torch.equal(sums, sums.round())
+    assert (sums * model.logit_scale).std().item() == pytest.approx(1.0, abs=0.15)
 
 
 def test_float_weights_suit_the_thresholds() -> None:
