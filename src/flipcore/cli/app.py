@@ -199,7 +199,11 @@ def train(
     from flipcore.cli import train as command
 
     if resume is not None:
-        _refuse_beside(context, "--resume", *(name for name in context.params if name not in ("resume", "json")))
+        _refuse_beside(
+            context,
+            "--resume",
+            *(name for name in context.params if name not in ("resume", "json")),
+        )
         command.resume(resume, as_json=json)
         return
     request = command.make_request(

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -20,12 +19,15 @@ from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.logbook import Logbook
 from flipcore.training import training_run as runs
 from flipcore.training.algorithms import find_algorithm
+from flipcore.training.checkpoint import CHECKPOINT
 from flipcore.training.data import SampleSet, hold_out, load_samples
-from flipcore.training.distributed import local_device, process_group, rank, world_size
+from flipcore.training.deployment import chip_state, write_deployment
+from flipcore.training.distributed import Device, local_device, process_group, rank, world_size
 from flipcore.training.networks import network_steps
 from flipcore.training.options import Options, Storage
 from flipcore.training.recipe import Recipe, load_recipe, parse_recipe, recipe_document
-from flipcore.training.training_results import figures, rows_of, run_document
+from flipcore.training.torch_settings import configure_torch
+from flipcore.training.training_results import deployed_chip, figures, rows_of, run_document
 
 INTERRUPTED = 130  # exit code of a shell command that Ctrl-C ended
 REQUEST = "request.json"
@@ -109,9 +111,9 @@ def resume(folder: Path, *, as_json: bool) -> None:
         _train_all(request, folder, device, as_json=as_json)
 
 
-def _train_all(request: Request, folder: Path, device: torch.device, *, as_json: bool) -> None:
-    torch.use_deterministic_algorithms(request.deterministic)
+def _train_all(request: Request, folder: Path, device: Device, *, as_json: bool) -> None:
     recipe = parse_recipe(request.recipe, str(folder / REQUEST))
+    configure_torch(recipe, deterministic=request.deterministic)
     console = Console(stderr=True, quiet=rank() > 0)
     samples = _load_data(recipe, console)
     # Only one process keeps the lock: the others share its folder.
@@ -155,18 +157,20 @@ def _train_one(
     options: Options,
     samples: SampleSet,
     folder: Path,
-    device: torch.device,
+    device: Device,
     console: Console,
 ) -> dict[str, Any]:
     """Train one algorithm with one seed, or read what it gave if it is finished."""
-    held_out = hold_out(samples, options.validation, options.seed) if options.validation else samples
+    held_out = (
+        hold_out(samples, options.validation, options.seed) if options.validation else samples
+    )
     run_dir = folder / options.title
     run_dir.mkdir(exist_ok=True)
     done = run_dir / "run.json"
     if done.is_file():
         return _read_figures(done)
     run = runs.TrainingRun(recipe, options, held_out, device)
-    if (run_dir / runs.CHECKPOINT).is_file():
+    if (run_dir / CHECKPOINT).is_file():
         run.restore(run_dir)
     with _Display(run, run_dir, console) as display:
         try:
@@ -180,6 +184,9 @@ def _train_one(
             sys.exit(INTERRUPTED)
     results = figures(run)
     if rank() == 0:
+        chip = deployed_chip(run)
+        if chip is not None:
+            write_deployment(run_dir, chip_state(run.learner.model, chip, options.seed), chip)
         write_whole(done, (json_format.dumps(run_document(run, results), indent=1) + "\n").encode())
     return results
 

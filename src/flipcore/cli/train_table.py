@@ -13,19 +13,19 @@ def print_rows(results: dict[str, Any]) -> None:
     first = rows[0]
     console.print(
         f"\n{results['name']}: {results['dataset']}, {first['epochs']} epochs of batch {first['batch_size']}, "
-        f"{first['samples_seen']:,} samples seen, {first['test_samples']:,} {first['test_split']} samples, on {results['device']}",
+        f"{first['samples_seen']:,} samples seen, seeds {', '.join(map(str, first['seeds']))}, {first['test_samples']:,} {first['test_split']} samples, on {results['device']}",
         highlight=False,
+        soft_wrap=True,
     )
     table = Table()
     for column in (
         "algorithm",
         "accuracy",
-        "seeds",
+        "on the chip",
         "state, kbit",
-        "allocated, KiB",
         "peak, KiB",
         "ms/sample",
-        "flips, last epoch",
+        "last flips",
     ):
         table.add_column(column, justify="left" if column == "algorithm" else "right")
     for row in rows:
@@ -33,17 +33,16 @@ def print_rows(results: dict[str, Any]) -> None:
         table.add_row(
             row["algorithm"],
             f"{row['accuracy_mean']:.2%}{spread}",
-            str(len(row["seeds"])),
+            "-" if row["accuracy_on_chip_mean"] is None else f"{row['accuracy_on_chip_mean']:.2%}",
             f"{row['training_state_bits'] / 1000:,.0f}",
-            f"{row['training_state_bytes'] / 1024:,.0f}",
             f"{row['training_peak_bytes'] / 1024:,.0f}" if row["training_peak_bytes"] else "-",
             f"{1000 * row['seconds_per_sample']:,.3f}",
             f"{row['last_flip_ratio']:.2%}",
         )
     console.print(table)
     console.print(
-        "state: bits that training needs from step to step; allocated: bytes held for it; peak: all live tensors at once, "
-        "measured while a batch was learnt",
+        "on the chip: the signs of the weights in the integers of the simulated chip; state: bits that training needs from step to step; "
+        "peak: bytes of all live tensors, measured while a batch was learnt; last flips: share of signs that the last epoch changed",
         style="dim",
         soft_wrap=True,
     )
