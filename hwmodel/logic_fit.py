@@ -288,10 +288,15 @@ def fit_logic(records: Sequence[Record]) -> list[Group]:
             gathered.setdefault(group, []).extend(found)
     if len(records) < 2 or "forward" not in gathered:
         raise InputError(f"{len(records)} records: a fit needs those of several chips")
-    return [_fit_group(name, found) for name, found in gathered.items()]
+    return [fit_group(name, found, _unit(name)) for name, found in gathered.items()]
 
 
-def _fit_group(name: str, found: list[Observation]) -> Group:
+def _unit(group: str) -> str:
+    return {"area": "um2", "leakage": "nW"}.get(group.split()[-1], "pJ")
+
+
+def fit_group(name: str, found: Sequence[Observation], unit: str) -> Group:
+    """Fit a group to its observations, and each chip's to those of all others."""
     keys = list(dict.fromkeys(key for one in found for key in one.amounts))
     left_out = []
     for one in found:
@@ -299,7 +304,6 @@ def _fit_group(name: str, found: list[Observation]) -> Group:
         factors = _solve(keys, others)
         left_out.append(sum(factors[key] * amount for key, amount in one.amounts.items()))
     factors = {key: factor for key, factor in _solve(keys, found).items() if factor}
-    unit = {"area": "um2", "leakage": "nW"}.get(name.split()[-1], "pJ")
     return Group(name, unit, factors, tuple(found), tuple(left_out))
 
 

@@ -24,7 +24,7 @@ def reach_a_registry() -> None:
 def test_extras_resolve_under_the_constraints(source_tree: Path, tmp_path: Path) -> None:
     reach_a_registry()
     report = tmp_path / "report.json"
-    what = ["--constraint", REPOSITORY / "constraints.txt", f"{source_tree}[train,rtl,dev]"]
+    what = ["--constraint", REPOSITORY / "constraints.txt", f"{source_tree}[train,events,nir,rtl,dev]"]
     how = ["--dry-run", "--ignore-installed", "--report", report, "-q"]
     done = subprocess.run(
         [*PIP, "install", *how, *what], capture_output=True, text=True, check=False
@@ -34,5 +34,5 @@ def test_extras_resolve_under_the_constraints(source_tree: Path, tmp_path: Path)
         item["metadata"]["name"].lower(): item["metadata"]["version"]
         for item in json.loads(report.read_text())["install"]
     }
-    assert {"numpy", "torch", "cocotb", "pyverilog", "pytest"} <= versions.keys()
+    assert {"numpy", "torch", "cocotb", "pyverilog", "pytest", "nir", "tonic"} <= versions.keys()
     assert versions["torch"].split("+")[0] == "2.13.0"

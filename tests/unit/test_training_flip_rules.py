@@ -77,14 +77,15 @@ def test_subnormal_momentum_is_kept() -> None:
 
 def test_tbso_s_threshold_is_gamma_times_the_root_of_the_second_moment() -> None:
     weight, momentum = torch.tensor([1.0, 1.0]), torch.zeros(2)
-    second_moment = torch.tensor(4.0)
+    second_moment = torch.tensor(8.0)
     tbso_step_(
-        weight, momentum, second_moment, torch.tensor([12.0, 4.0]),
-        rate=0.5, square_rate=0.25, gamma=1.0, epsilon=2.0, keep_momentum=True,
+        weight, momentum, second_moment, torch.tensor([12.0, 16.0]),
+        rate=0.5, square_rate=0.25, gamma=0.78125, epsilon=8.0, keep_momentum=True,
     )  # fmt: skip
-    assert second_moment.item() == 0.75 * 4 + 0.25 * (144 + 16) / 2  # 23
-    assert momentum.tolist() == [6.0, 2.0]
-    assert weight.tolist() == [-1.0, 1.0]  # sqrt(25) = 5
+    assert second_moment.item() == 0.75 * 8 + 0.25 * (144 + 256) / 2  # 56
+    assert momentum.tolist() == [6.0, 8.0]
+    # sqrt(56 + 8) gamma = 6.25; without epsilon it would be 5.85.
+    assert weight.tolist() == [1.0, -1.0]
 
 
 def test_bop_keeps_the_momentum_and_is_bso() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from flipcore.cli.nir import nir_app
 from flipcore.errors import FlipcoreError, InputError, ToolError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ rtl_app = typer.Typer(no_args_is_help=True, help="Generate and verify the Verilo
 app.add_typer(rtl_app, name="rtl")
 hw_app = typer.Typer(no_args_is_help=True, help="Measure what a technology costs.")
 app.add_typer(hw_app, name="hw")
+app.add_typer(nir_app, name="nir")
 
 ChipArgument = Annotated[
     str, typer.Argument(help="A preset, or a chip description that ends in .yaml.")
