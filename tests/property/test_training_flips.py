@@ -141,6 +141,7 @@ def test_any_format_keeps_signs_and_flips_only_on_the_momentum_s_side(
         momentum = weight.momentum.values()
         assert momentum.isfinite().all()
         if run.keep:
-            assert (before * momentum)[flipped].gt(0).all()
+            # Halving, which comes after the flips, may have rounded a level of 1 to 0.
+            assert (before * momentum)[flipped].ge(0).all()
         else:
             assert (momentum[flipped] == 0).all()
