@@ -1,6 +1,6 @@
 """The hardware-exact mode in torch against the simulator's engine on random chips: every bit, of several chips at once, forth and back.
 
-FLIPCORE_EXAMPLES: how many random chips (60 by default).
+FLIPCORE_EXAMPLES: how many random chips (40 by default).
 """
 
 import os
@@ -26,7 +26,7 @@ from flipcore.training.hardware_input import record_spikes
 from tests.random_chips import chip_documents
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-EXAMPLES = int(os.environ.get("FLIPCORE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FLIPCORE_EXAMPLES", "40"))
 SEEDS = st.one_of(st.integers(0, 9), st.integers(0, 2**64 - 1))
 
 

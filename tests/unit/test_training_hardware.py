@@ -109,6 +109,7 @@ def learn_digits(chips: HardwareChips, digits: Dataset, seed: int, first: int, e
     return correct
 
 
+@pytest.mark.slow
 def test_simulate_goes_on_where_torch_stopped(tmp_path: Path, digits: Dataset) -> None:
     """And the other way round: its checkpoint goes on in torch."""
     chip = load_chip("digits")
