@@ -14,6 +14,9 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
+# Tests run side by side: threads of torch would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).parents[1]
 
 # The programs that tests skip without, each with the Debian package that brings it.

@@ -41,7 +41,7 @@ def make_weight(
     """A new weight; its signs are the same in each kind.
 
     Args:
-        kind: `float` and `latent`: uniform in -bound ... bound; `dense`: a parameter of exactly -1 and +1; `packed`: bits.
+        kind: `float` and `latent`: uniform in -bound ... bound; `dense`: a parameter of exactly -1 and +1; `packed`: bits, of a matrix as [in, out].
         shape: [out, in] or [out, in, kernel, kernel].
         seed: seed of the network.
         layer: index of the layer in its network; layers of one seed differ.
@@ -57,7 +57,8 @@ def make_weight(
     if kind == "dense":
         return nn.Parameter(signs)
     if kind == "packed":
-        return PackedWeight(signs, momentum_format, _subseed(seed, _TAG_ROUNDING, layer))
+        matrix = signs.t().contiguous() if signs.dim() == 2 else signs
+        return PackedWeight(matrix, momentum_format, _subseed(seed, _TAG_ROUNDING, layer))
     magnitudes = torch.rand(shape, generator=layer_generator(seed, layer))
     return nn.Parameter(magnitudes.mul_(bound).mul_(signs))
 

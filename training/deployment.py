@@ -22,8 +22,9 @@ def chip_state(model: nn.Module, chip: Chip, seed: int) -> ChipState:
     """The state of a chip that holds the signs of an mlp's weights, momentum 0 and random numbers of this seed."""
     state = initial_state(chip, seed)
     for c, (_, weight) in enumerate(binary_weights(model)):
-        values = weight.unpacked() if isinstance(weight, PackedWeight) else weight.detach()
-        signs = signs_of(values).t().cpu().numpy()  # a core has axons as rows
+        # A core has axons as rows, and so have packed weights.
+        values = weight.unpacked() if isinstance(weight, PackedWeight) else weight.detach().t()
+        signs = signs_of(values).cpu().numpy()
         store_weights(state, chip, c, np.ascontiguousarray(signs))
     return state
 

@@ -1,7 +1,7 @@
 """Flip optimiser over packed weights: each layer learns within its own backward pass, so no gradient outlives it."""
 
+import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, distributed
@@ -82,9 +82,7 @@ class FusedFlips(torch.optim.Optimizer):
         Raises:
             InputError: the weight is not one of this optimiser's, or its gradient has another shape, is not finite or beyond 2**63.
         """
-        name = self.names.get(weight)
-        if name is None:
-            raise InputError("weight: not one of those that this FusedFlips learns")
+        name = self._name(weight)
         if tuple(gradient.shape) != weight.shape:
             raise InputError(
                 f"layer {name}, gradient: shape {tuple(gradient.shape)} for a weight of {weight.shape}"
@@ -95,14 +93,57 @@ class FusedFlips(torch.optim.Optimizer):
             gradient /= _num_ranks()
         peak = float(torch.stack(torch.aminmax(gradient)).abs().max())
         refuse_wild_gradient(peak, f"layer {name}")
-        group = self.param_groups[0]
         weight.learn(
             gradient,
-            rate=float(group["lr"]),
+            rate=float(self.param_groups[0]["lr"]),
             peak=peak,
-            threshold=self._threshold(weight, gradient, group),
-            keep_momentum=self.rule == "bop" or group["momentum_at_flip"] == "keep",
+            threshold=self._threshold(weight, lambda: mean_square(gradient).cpu()),
+            keep_momentum=self._keeps_momentum(),
         )
+
+    def learns_outer(self, weight: PackedWeight) -> bool:
+        """Whether `learn_outer` can serve this weight: alone, as ranks average whole gradients."""
+        rests = weight.momentum.rests_where_gradients_are_zero
+        return bool(rests and weight.has_rows and _num_ranks() == 1)
+
+    @torch.no_grad()
+    def learn_outer(self, weight: PackedWeight, row_factor: Tensor, column_factor: Tensor) -> None:
+        """Take one step of the rule on a matrix whose gradient is row_factor (outer) column_factor, that of a single sample.
+
+        Rows whose factor is 0 are not touched: the work is that of the rows with a trace, as on the chip (SPEC O2).
+
+        Args:
+            weight: one that `learns_outer`, [rows, columns].
+            row_factor: [rows], the presynaptic trace.
+            column_factor: [columns], the error.
+
+        Raises:
+            InputError: the weight is not one of this optimiser's, or its gradient is not finite or beyond 2**63.
+        """
+        name = self._name(weight)
+        peak = float(row_factor.abs().max() * column_factor.abs().max())
+        refuse_wild_gradient(peak, f"layer {name}")
+        rows = row_factor.nonzero().squeeze(1)
+        # The mean square of an outer product is a product of two sums (SPEC N14 uses the same).
+        squares = row_factor.square().sum() * column_factor.square().sum()
+        mean = (squares / math.prod(weight.shape)).cpu()
+        weight.learn_outer(
+            rows,
+            row_factor.index_select(0, rows),
+            column_factor,
+            rate=float(self.param_groups[0]["lr"]),
+            peak=peak,
+            threshold=self._threshold(weight, lambda: mean),
+            keep_momentum=self._keeps_momentum(),
+        )
+
+    def _name(self, weight: PackedWeight) -> str:
+        if weight not in self.names:
+            raise InputError("weight: not one of those that this FusedFlips learns")
+        return self.names[weight]
+
+    def _keeps_momentum(self) -> bool:
+        return self.rule == "bop" or self.param_groups[0]["momentum_at_flip"] == "keep"
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Evaluate the closure, if given; all weights have learned in the backward pass."""
@@ -111,12 +152,13 @@ class FusedFlips(torch.optim.Optimizer):
         with torch.enable_grad():
             return closure()
 
-    def _threshold(self, weight: PackedWeight, gradient: Tensor, group: dict[str, Any]) -> float:
-        """Flip threshold, for T-BSO after moving the second moment of the time step."""
+    def _threshold(self, weight: PackedWeight, square: Callable[[], Tensor]) -> float:
+        """Flip threshold, for T-BSO after moving the second moment of the time step toward the gradient's mean square."""
+        group = self.param_groups[0]
         if self.rule != "tbso":
             return float(group["gamma"])
         second_moment = weight.extend_second_moment(self.time_step)
-        average_square_(second_moment, mean_square(gradient).cpu(), group["square_rate"])
+        average_square_(second_moment, square(), group["square_rate"])
         return float(adaptive_threshold(second_moment, group["gamma"], group["epsilon"]))
 
 

@@ -104,7 +104,8 @@ class BinaryLinear(BinaryLayer):
 
     def extra_repr(self) -> str:
         """The parameters, for print(model)."""
-        out_features, in_features = self.weight.shape
+        shape = tuple(self.weight.shape)
+        in_features, out_features = shape if self.kind == "packed" else shape[::-1]
         return f"{in_features}, {out_features}, kind={self.kind}"
 
 

@@ -71,6 +71,22 @@ class MomentumStore(nn.Module):
     def end(self) -> None:
         """Finish an update."""
 
+    @property
+    def rests_where_gradients_are_zero(self) -> bool:
+        """Whether an element without gradient needs no visit: its decay lies in the scale."""
+        return False
+
+    def moved_rows(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        """Momentum of some rows of a matrix moved toward their gradient, in levels [rows, columns].
+
+        It counts once `write_rows` has stored it. Only where `rests_where_gradients_are_zero`.
+        """
+        raise NotImplementedError
+
+    def write_rows(self, rows: Tensor, levels: Tensor) -> None:
+        """Store the momentum of some rows."""
+        raise NotImplementedError
+
     def moved(self, start: int, stop: int, gradient: Tensor) -> Tensor:
         """Momentum of a chunk moved toward its gradient, float32 [stop - start]; in levels, float32 or int8.
 
@@ -185,7 +201,6 @@ class IntegerMomentum(MomentumStore):
             self.scale = max(needed, LEAST_SCALE) if needed > 0 else 0.0
         elif needed > self.scale:
             self._coarsen(math.ceil(math.log2(needed / self.scale)))
-        self._saturated = False
 
     def end(self) -> None:
         """Halve the levels if too many of the chunk that this update looked at are saturated."""
@@ -202,6 +217,26 @@ class IntegerMomentum(MomentumStore):
         levels = gradient * (self._rate / self.scale)
         levels += self.read(start, stop)
         return self._rounded(levels)
+
+    @property
+    def rests_where_gradients_are_zero(self) -> bool:
+        """With a byte per element; of two in one byte, both would have to be visited."""
+        return self.bits == 8
+
+    def moved_rows(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        """Add the gradient of some rows with stochastic rounding and saturation, int8 [rows, columns]."""
+        table = self.storage.view(torch.int8).view(-1, gradient.shape[1])
+        levels = table.index_select(0, rows)
+        if self.scale == 0:
+            return levels
+        moved = gradient * (self._rate / self.scale)
+        moved += levels
+        return self._rounded(moved.view(-1)).view_as(levels)
+
+    def write_rows(self, rows: Tensor, levels: Tensor) -> None:
+        """Store the levels of some rows, int8 [rows, columns]."""
+        table = self.storage.view(torch.int8).view(-1, levels.shape[1])
+        table.index_copy_(0, rows, levels)
 
     def write(self, start: int, stop: int, levels: Tensor) -> None:
         """Store levels of -limit ... limit, int8."""

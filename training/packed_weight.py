@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flipcore.errors import InputError
-from flipcore.training.momentum_store import momentum_store
+from flipcore.training.momentum_store import CPU_CHUNK, momentum_store
 from flipcore.training.packing import pack_flags, pack_signs, unpack_flags, unpack_signs
 
 if TYPE_CHECKING:
@@ -84,15 +84,61 @@ class PackedWeight(nn.Module):
         self.momentum.end()
 
     def _flip(self, start: int, stop: int, levels: Tensor, limit: float) -> Tensor:
-        """Flip the weights of a chunk whose momentum is beyond +-limit on their side; return the packed flips."""
-        # w * M > limit: +1 becomes -1 above the limit, -1 becomes +1 below -limit.
-        # Written in the levels' own type, comparisons are vectorised; to bool they are not.
-        above = pack_flags(torch.gt(levels, limit, out=torch.empty_like(levels)).to(torch.int8))
-        below = pack_flags(torch.lt(levels, -limit, out=torch.empty_like(levels)).to(torch.int8))
+        """Flip the weights of a chunk where w * M is beyond the limit; return the packed flips."""
         bits = self.bits[start // 8 : (stop + 7) // 8]
-        flips = (bits & above) | (~bits & below)
+        flips = _packed_flips(bits, levels, limit)
         bits ^= flips
         return flips
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it is a matrix whose rows can be read and learnt one by one: they begin at whole bytes."""
+        return len(self.shape) == 2 and self.shape[1] % 8 == 0
+
+    def rows(self, rows: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Some rows of a matrix as a new tensor of -1 and +1, [len(rows), columns]."""
+        bits = self.bits.view(self.shape[0], -1).index_select(0, rows)
+        return unpack_signs(bits.view(-1), (len(rows), self.shape[1]), dtype)
+
+    def learn_outer(
+        self,
+        rows: Tensor,
+        row_factor: Tensor,
+        column_factor: Tensor,
+        *,
+        rate: float,
+        peak: float,
+        threshold: float,
+        keep_momentum: bool,
+    ) -> None:
+        """Like `learn`, of a matrix whose gradient is an outer product, as that of one sample is: touches only rows with a gradient.
+
+        Only where it `has_rows` and the momentum rests where gradients are 0.
+
+        Args:
+            rows: int64 [k], ascending: where the row factor is not 0.
+            row_factor: [k], finite.
+            column_factor: [columns], finite.
+            rate: 1 - beta.
+            peak: largest magnitude in the gradient.
+            threshold: >= 0.
+            keep_momentum: whether a flip keeps the momentum, or sets it to 0.
+        """
+        self.momentum.begin(rate, peak)
+        limit = self.momentum.in_levels(threshold)
+        bits = self.bits.view(self.shape[0], -1)
+        rows_at_a_time = max(CPU_CHUNK // self.shape[1], 1)
+        for some, factors in zip(
+            rows.split(rows_at_a_time), row_factor.split(rows_at_a_time), strict=True
+        ):
+            levels = self.momentum.moved_rows(some, torch.outer(factors, column_factor))
+            old_bits = bits.index_select(0, some)
+            flips = _packed_flips(old_bits.view(-1), levels.view(-1), limit)
+            if not keep_momentum:
+                levels.mul_(1 - unpack_flags(flips, levels.numel()).view_as(levels))
+            bits.index_copy_(0, some, old_bits ^ flips.view_as(old_bits))
+            self.momentum.write_rows(some, levels)
+        self.momentum.end()
 
     def extend_second_moment(self, time_step: int) -> Tensor:
         """Second moment of a time step, a view float32 []; 0 if the step is seen for the first time."""
@@ -128,3 +174,11 @@ class PackedWeight(nn.Module):
     def extra_repr(self) -> str:
         """Shape and format, for printing."""
         return f"{'x'.join(map(str, self.shape))}, {math.prod(self.shape)} weights, momentum {self.momentum_format}"
+
+
+def _packed_flips(bits: Tensor, levels: Tensor, limit: float) -> Tensor:
+    """Where weights flip, packed: +1 becomes -1 above the limit, -1 becomes +1 below -limit (w * M > limit)."""
+    # Written in the levels' own type, comparisons are vectorised; to bool they are not.
+    above = pack_flags(torch.gt(levels, limit, out=torch.empty_like(levels)).to(torch.int8))
+    below = pack_flags(torch.lt(levels, -limit, out=torch.empty_like(levels)).to(torch.int8))
+    return (bits & above) | (~bits & below)

@@ -1,6 +1,7 @@
 """Eight flags or signs to a byte: element i is bit i % 8 of byte i // 8, and bit 1 stands for a weight of +1 (SPEC N1)."""
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -29,8 +30,8 @@ def pack_flags(flags: Tensor) -> Tensor:
 
 def unpack_flags(packed: Tensor, num_flags: int) -> Tensor:
     """Unpack uint8 [ceil(n / 8)] to flags of 0 and 1, int8 [n]."""
-    table = torch.tensor(_SPREAD, dtype=torch.int64, device=packed.device)
-    return table.index_select(0, packed.int()).view(torch.int8)[:num_flags]
+    spread = _spread_table(packed.device).index_select(0, packed.int())
+    return spread.view(torch.int8)[:num_flags]
 
 
 def pack_signs(weight: Tensor) -> Tensor:
@@ -47,11 +48,24 @@ def unpack_signs(
     packed: Tensor, shape: tuple[int, ...], dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Unpack uint8 [ceil(n / 8)] to weights of -1 and +1 in this shape of n elements."""
-    bits = torch.arange(8, device=packed.device)
-    entries = torch.arange(256, device=packed.device).unsqueeze(1)
-    table = ((entries >> bits & 1) * 2 - 1).to(dtype)  # [256, 8]
-    signs = table.index_select(0, packed.int()).view(-1)
+    signs = _sign_table(dtype, packed.device).index_select(0, packed.int()).view(-1)
     return signs[: math.prod(shape)].view(shape)
+
+
+@cache
+def _sign_table(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The eight weights that each byte stands for, [256, 8]."""
+    with torch.inference_mode(False):
+        bits = torch.arange(8, device=device)
+        entries = torch.arange(256, device=device).unsqueeze(1)
+        return ((entries >> bits & 1) * 2 - 1).to(dtype)
+
+
+@cache
+def _spread_table(device: torch.device) -> Tensor:
+    """The eight flags that each byte stands for, read as one integer, int64 [256]."""
+    with torch.inference_mode(False):
+        return torch.tensor(_SPREAD, dtype=torch.int64, device=device)
 
 
 def refuse_other_than_signs(weight: Tensor, name: str) -> None:

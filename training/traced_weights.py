@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from flipcore.errors import InputError
+from flipcore.training.fused_flips import FusedFlips
 from flipcore.training.packed_weight import PackedWeight
 from flipcore.training.signal import Signal
 
@@ -39,7 +40,9 @@ def traced_conv2d(signal: Signal, weight: Tensor, stride: int, padding: int) -> 
 
 
 def packed_linear(signal: Signal, weight: PackedWeight) -> Tensor:
-    """Currents [batch, out] of spikes [batch, in] through a packed weight [out, in].
+    """Currents [batch, out] of spikes [batch, in] through a packed weight [in, out], axons as rows like a chip's core.
+
+    A single sample reads and learns only the rows that have a spike or a trace.
 
     Raises:
         InputError: in the backward pass, if no optimiser learns the weight.
@@ -77,10 +80,6 @@ def _as_autocast(
     )
 
 
-def _linear_weight_gradient(trace: Tensor, grad: Tensor) -> Tensor:
-    return grad.t() @ trace
-
-
 class _TracedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spikes: Tensor, trace: Tensor, weight: Tensor) -> Tensor:
@@ -92,7 +91,7 @@ class _TracedLinear(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
         trace, weight = ctx.saved_tensors
         grad_spikes = grad @ weight if ctx.needs_input_grad[0] else None
-        grad_weight = _linear_weight_gradient(trace, grad) if ctx.needs_input_grad[2] else None
+        grad_weight = grad.t() @ trace if ctx.needs_input_grad[2] else None
         return grad_spikes, None, grad_weight
 
 
@@ -125,16 +124,24 @@ class _PackedLinear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(trace)
         ctx.weight = weight
-        return functional.linear(spikes, weight.unpacked(spikes.dtype))
+        if len(spikes) == 1 and weight.has_rows:
+            rows = spikes[0].nonzero().squeeze(1)
+            return spikes.index_select(1, rows) @ weight.rows(rows, spikes.dtype)
+        return spikes @ weight.unpacked(spikes.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
         (trace,) = ctx.saved_tensors
         weight = ctx.weight
-        grad_spikes = grad @ weight.unpacked(grad.dtype) if ctx.needs_input_grad[0] else None
+        # Before the flips: the error goes through the weights that made the spikes.
+        grad_spikes = grad @ weight.unpacked(grad.dtype).t() if ctx.needs_input_grad[0] else None
         if ctx.needs_input_grad[2]:
-            _learn(weight, _linear_weight_gradient(trace, grad))
+            learner = _learner(weight)
+            if len(grad) == 1 and learner.learns_outer(weight):
+                learner.learn_outer(weight, trace[0], grad[0])
+            else:
+                learner.learn(weight, trace.t() @ grad)
         return grad_spikes, None, _nothing(weight), None
 
 
@@ -165,19 +172,18 @@ class _PackedConv2d(torch.autograd.Function):
         place = {"stride": ctx.stride, "padding": ctx.padding}
         grad_spikes = None
         if ctx.needs_input_grad[0]:
-            # Before the flips: the error goes through the weights that made the spikes.
             grad_spikes = conv2d_input(trace.shape, weight.unpacked(grad.dtype), grad, **place)
         if ctx.needs_input_grad[2]:
-            _learn(weight, conv2d_weight(trace, weight.shape, grad, **place))
+            _learner(weight).learn(weight, conv2d_weight(trace, weight.shape, grad, **place))
         return grad_spikes, None, _nothing(weight), None, None, None
 
 
-def _learn(weight: PackedWeight, gradient: Tensor) -> None:
+def _learner(weight: PackedWeight) -> FusedFlips:
     if weight.learner is None:
         raise InputError(
             "a packed weight has no optimiser: give it to FusedFlips before the backward pass"
         )
-    weight.learner.learn(weight, gradient)
+    return weight.learner
 
 
 def _nothing(weight: PackedWeight) -> Tensor:

@@ -190,3 +190,41 @@ def test_two_ranks_learn_from_the_mean_gradient_and_flip_alike(tmp_path: Path) -
             learner.learn(alone, mean)
         assert torch.equal(mine["bits"], alone.bits)
         assert 0 < int((alone.unpacked() < 0).sum()) < alone.unpacked().numel()
+
+
+@pytest.mark.parametrize("rule", ["bso", "tbso"])
+def test_a_single_sample_moves_scale_and_second_moment_as_the_whole_gradient_does(
+    rule: str,
+) -> None:
+    weights = [PackedWeight(torch.ones(32, 16), "int8", seed=1) for _ in range(2)]
+    learners = [
+        FusedFlips([("w", weight)], rule, lr=0.1, gamma=0.5, square_rate=0.5) for weight in weights
+    ]
+    dice = torch.Generator().manual_seed(3)
+    for _ in range(20):
+        trace = torch.rand(32, generator=dice) * (torch.rand(32, generator=dice) < 0.5)
+        error = torch.randn(16, generator=dice)
+        assert learners[0].learns_outer(weights[0])
+        learners[0].learn_outer(weights[0], trace, error)
+        learners[1].learn(weights[1], torch.outer(trace, error))
+    assert weights[0].momentum.scale == pytest.approx(weights[1].momentum.scale, rel=1e-5)
+    assert torch.allclose(weights[0].second_moment, weights[1].second_moment, rtol=1e-5)
+    # Both round the same stream by chance: no more than two levels apart in the mean.
+    apart = (weights[0].momentum.values() - weights[1].momentum.values()).abs().mean()
+    assert apart < 2 * weights[0].momentum.scale
+
+
+def test_a_single_sample_with_a_wild_trace_is_refused() -> None:
+    weight = PackedWeight(torch.ones(32, 16), "int8", seed=1)
+    learner = FusedFlips([("w", weight)])
+    with pytest.raises(InputError) as caught:
+        learner.learn_outer(weight, torch.full((32,), float("nan")), torch.ones(16))
+    assert str(caught.value).startswith("layer w, gradient: ")
+
+
+def test_formats_that_must_visit_every_element_take_the_whole_gradient() -> None:
+    for momentum_format in ("float32", "bfloat16", "int4"):
+        weight = PackedWeight(torch.ones(32, 16), momentum_format, seed=1)
+        assert not FusedFlips([("w", weight)]).learns_outer(weight)
+    ragged = PackedWeight(torch.ones(32, 10), "int8", seed=1)
+    assert not FusedFlips([("w", ragged)]).learns_outer(ragged)

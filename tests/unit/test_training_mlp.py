@@ -171,7 +171,7 @@ def test_packed_layers_learn_from_the_dense_gradients_bit_for_bit(trace: str) ->
         loss_of(outputs).backward()
         loss_of(packed_outputs).backward()
         for name, weight in binary_weights(dense):
-            assert torch.equal(recorder.gradients[name], weight.grad), name
+            assert torch.equal(recorder.gradients[name], weight.grad.t()), name
 
 
 def test_first_step_after_reset_is_that_of_a_new_network() -> None:

@@ -142,3 +142,29 @@ def test_a_copy_of_the_model_shares_no_state_and_no_learner_of_its_own() -> None
 def test_it_prints_its_shape_and_format() -> None:
     weight = PackedWeight(_signs(SHAPE), "int8", seed=1)
     assert "3x4x3x3, 108 weights, momentum int8" in repr(weight)
+
+
+def test_the_rows_of_a_matrix_are_those_of_the_whole() -> None:
+    weight = PackedWeight(_signs((40, 16)), "int8", seed=1)
+    rows = torch.tensor([0, 3, 39])
+    assert torch.equal(weight.rows(rows), weight.unpacked()[rows])
+
+
+@pytest.mark.parametrize("keep_momentum", [False, True])
+def test_an_outer_product_is_learnt_as_the_whole_gradient_would_be(keep_momentum: bool) -> None:
+    """With a scale of one level per unit nothing is rounded, so that both ways must agree to the bit."""
+    dice = torch.Generator().manual_seed(5)
+    row_factor = torch.randint(0, 2, (40,), generator=dice).float()
+    column_factor = torch.randint(-127, 128, (16,), generator=dice).float()
+    row_factor[7], column_factor[3] = 1, 127  # the largest value: it sets the scale to the rate
+    settings = {"rate": 0.25, "peak": 127.0, "threshold": 10.0, "keep_momentum": keep_momentum}
+    whole, rowwise = (PackedWeight(_signs((40, 16)), "int8", seed=1) for _ in range(2))
+    before = whole.unpacked()
+    whole.learn(torch.outer(row_factor, column_factor), **settings)
+    rows = row_factor.nonzero().squeeze(1)
+    rowwise.learn_outer(rows, row_factor[rows], column_factor, **settings)
+    assert torch.equal(rowwise.bits, whole.bits)
+    assert torch.equal(rowwise.momentum.values(), whole.momentum.values())
+    flipped = rowwise.unpacked() != before
+    assert 20 < int(flipped.sum()) < 600
+    assert not flipped[row_factor == 0].any()

@@ -100,7 +100,7 @@ def test_packed_linear_is_the_dense_one_bit_for_bit() -> None:
     spikes, trace, signs, error = linear_case()
     dense_spikes, packed_spikes = spikes.clone().requires_grad_(), spikes.clone().requires_grad_()
     dense = nn.Parameter(signs.clone())
-    packed = PackedWeight(signs, "int8", 0)
+    packed = PackedWeight(signs.t(), "int8", 0)
     kept = Kept(packed)
     dense_current = traced_linear(Signal(dense_spikes, trace), dense)
     packed_current = packed_linear(Signal(packed_spikes, trace), packed)
@@ -108,7 +108,7 @@ def test_packed_linear_is_the_dense_one_bit_for_bit() -> None:
     dense_current.backward(error)
     packed_current.backward(error)
     assert torch.equal(packed_spikes.grad, dense_spikes.grad)
-    assert torch.equal(kept.gradient, dense.grad)
+    assert torch.equal(kept.gradient, dense.grad.t())
 
 
 def test_packed_convolution_is_the_dense_one_bit_for_bit() -> None:
@@ -128,19 +128,19 @@ def test_packed_convolution_is_the_dense_one_bit_for_bit() -> None:
 
 def test_packed_weights_learn_where_the_input_needs_no_gradient() -> None:
     spikes, trace, signs, error = linear_case()
-    packed = PackedWeight(signs, "float32", 0)
+    packed = PackedWeight(signs.t(), "float32", 0)
     kept = Kept(packed)
     packed_linear(Signal(spikes, trace), packed).backward(error)
-    assert torch.equal(kept.gradient, error.t() @ trace)
+    assert torch.equal(kept.gradient, trace.t() @ error)
     assert packed.anchor.grad.numel() == 0
 
 
 def test_packed_weights_use_the_spikes_where_there_is_no_trace() -> None:
     spikes, _, signs, error = linear_case()
-    packed = PackedWeight(signs, "float32", 0)
+    packed = PackedWeight(signs.t(), "float32", 0)
     kept = Kept(packed)
     packed_linear(Signal(spikes, None), packed).backward(error)
-    assert torch.equal(kept.gradient, error.t() @ spikes)
+    assert torch.equal(kept.gradient, spikes.t() @ error)
 
 
 def test_frozen_packed_weights_do_not_learn() -> None:
@@ -162,7 +162,7 @@ def test_without_a_trace_gradients_are_autograds() -> None:
 
 def test_a_packed_weight_without_optimiser_is_refused() -> None:
     spikes, trace, signs, error = linear_case()
-    current = packed_linear(Signal(spikes, trace), PackedWeight(signs, "float32", 0))
+    current = packed_linear(Signal(spikes, trace), PackedWeight(signs.t(), "float32", 0))
     with pytest.raises(InputError) as caught:
         current.backward(error)
     assert str(caught.value) == (
@@ -174,7 +174,7 @@ def test_autocast_multiplies_in_bfloat16_and_leaves_float32_gradients() -> None:
     spikes, trace, signs, error = linear_case()
     spikes.requires_grad_()
     weight = nn.Parameter(signs)
-    packed = PackedWeight(signs.detach(), "float32", 0)
+    packed = PackedWeight(signs.detach().t(), "float32", 0)
     kept = Kept(packed)
     with torch.autocast("cpu", torch.bfloat16):
         dense_current = traced_linear(Signal(spikes, trace), weight)
@@ -183,7 +183,7 @@ def test_autocast_multiplies_in_bfloat16_and_leaves_float32_gradients() -> None:
     assert torch.equal(packed_current, dense_current)
     (dense_current + packed_current).backward(error.bfloat16())
     assert weight.grad.dtype == spikes.grad.dtype == torch.float32
-    assert torch.equal(weight.grad, kept.gradient.float())
+    assert torch.equal(weight.grad, kept.gradient.float().t())
     torch.testing.assert_close(weight.grad, error.t() @ trace, rtol=0.05, atol=0.05)
 
 
