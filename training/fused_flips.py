@@ -1,6 +1,5 @@
 """Flip optimiser over packed weights: each layer learns within its own backward pass, so no gradient outlives it."""
 
-import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -124,16 +123,13 @@ class FusedFlips(torch.optim.Optimizer):
         peak = float(row_factor.abs().max() * column_factor.abs().max())
         refuse_wild_gradient(peak, f"layer {name}")
         rows = row_factor.nonzero().squeeze(1)
-        # The mean square of an outer product is a product of two sums (SPEC N14 uses the same).
-        squares = row_factor.square().sum() * column_factor.square().sum()
-        mean = (squares / math.prod(weight.shape)).cpu()
         weight.learn_outer(
             rows,
             row_factor.index_select(0, rows),
             column_factor,
             rate=float(self.param_groups[0]["lr"]),
             peak=peak,
-            threshold=self._threshold(weight, lambda: mean),
+            threshold=self._threshold(weight, lambda: _mean_square(row_factor, column_factor)),
             keep_momentum=self._keeps_momentum(),
         )
 
@@ -160,6 +156,11 @@ class FusedFlips(torch.optim.Optimizer):
         second_moment = weight.extend_second_moment(self.time_step)
         average_square_(second_moment, square(), group["square_rate"])
         return float(adaptive_threshold(second_moment, group["gamma"], group["epsilon"]))
+
+
+def _mean_square(row_factor: Tensor, column_factor: Tensor) -> Tensor:
+    """Mean square of an outer product, a product of two means (SPEC N14 uses the same), float32 []."""
+    return (row_factor.square().mean() * column_factor.square().mean()).cpu()
 
 
 def _num_ranks() -> int:

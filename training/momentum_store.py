@@ -5,7 +5,7 @@ Integer formats hold M = scale * m with one scale per layer:
 - Decay costs no pass over memory and no rounding: M <- (1 - r) M multiplies the scale alone.
 - A gradient is added with stochastic rounding, m <- m + round(G * r / scale + u), u uniform in (-1/2, 1/2): a random byte per element and a finer offset per chunk.
   The expected sum is exact to 2**-17 of a level, and where G is 0 nothing moves.
-- m saturates at +-127 (int8) or +-7 (int4). When more than one level in 64 of a chunk is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at one chunk, in turn.
+- m saturates at +-127 (int8) or +-7 (int4). When more than one level in 64 of a sample is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at the next 8192 levels.
   Before a step whose largest addition would not fit, m is halved as often as needed; this also finds the first scale.
   So the scale follows the momentum up by these rules and down by the decay itself.
 
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flipcore.draws import stream
+from flipcore.draws import GOLDEN, MASK64, mix
 from flipcore.errors import InputError
 from flipcore.training.flip_rules import average_
 from flipcore.training.packing import packed_size
@@ -30,6 +30,7 @@ FORMATS = ("float32", "bfloat16", "int8", "int4")
 CPU_CHUNK = 1 << 17
 GPU_CHUNK = 1 << 22
 SATURATED_SHARE = 1 / 64
+SATURATION_SAMPLE = 1 << 13
 # Keeps rate / scale within float32; a layer whose levels have decayed below starts afresh from 0.
 LEAST_SCALE = 2.0**-100
 
@@ -66,7 +67,8 @@ class MomentumStore(nn.Module):
         self.updates += 1
         self._rate = rate
         self._generator = torch.Generator(self.storage.device)
-        self._generator.manual_seed(int(stream(self.seed, self.updates, count=1)[0]) >> 1)
+        # Output number `updates` of the seed's SplitMix64 (SPEC R1), in plain integers, which start no array.
+        self._generator.manual_seed(mix((self.seed + self.updates * GOLDEN) & MASK64) >> 1)
 
     def end(self) -> None:
         """Finish an update."""
@@ -187,6 +189,7 @@ class IntegerMomentum(MomentumStore):
             spans.append((first_half, num_elements))
         super().__init__(first_half, spans, seed)
         self.bits = bits
+        self.num_elements = num_elements
         self.first_half = first_half
         self.limit = (1 << (bits - 1)) - 1
         self.scale = 0.0  # 0 while all momentum is 0
@@ -203,11 +206,13 @@ class IntegerMomentum(MomentumStore):
             self._coarsen(math.ceil(math.log2(needed / self.scale)))
 
     def end(self) -> None:
-        """Halve the levels if too many of the chunk that this update looked at are saturated."""
-        chunks = self.chunks()
-        start, stop = chunks[self.updates % len(chunks)]
-        saturated = (self.read(start, stop).abs() == self.limit).sum()
-        if int(saturated) > SATURATED_SHARE * (stop - start):
+        """Halve the levels if too many of the sample that this update looks at are saturated."""
+        samples = max(self.num_elements // SATURATION_SAMPLE, 1)
+        start = self.updates % samples * SATURATION_SAMPLE
+        span_end = self.first_half if start < self.first_half else self.num_elements
+        levels = self.read(start, min(start + SATURATION_SAMPLE, span_end, self.num_elements))
+        saturated = (levels.abs() == self.limit).sum()
+        if int(saturated) > SATURATED_SHARE * levels.numel():
             self._coarsen(1)
 
     def moved(self, start: int, stop: int, gradient: Tensor) -> Tensor:

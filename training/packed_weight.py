@@ -132,11 +132,13 @@ class PackedWeight(nn.Module):
             rows.split(rows_at_a_time), row_factor.split(rows_at_a_time), strict=True
         ):
             levels = self.momentum.moved_rows(some, torch.outer(factors, column_factor))
-            old_bits = bits.index_select(0, some)
-            flips = _packed_flips(old_bits.view(-1), levels.view(-1), limit)
-            if not keep_momentum:
-                levels.mul_(1 - unpack_flags(flips, levels.numel()).view_as(levels))
-            bits.index_copy_(0, some, old_bits ^ flips.view_as(old_bits))
+            low, high = torch.aminmax(levels)
+            if max(-int(low), int(high)) > limit:
+                old_bits = bits.index_select(0, some)
+                flips = _packed_flips(old_bits.view(-1), levels.view(-1), limit)
+                if not keep_momentum:
+                    levels.mul_(1 - unpack_flags(flips, levels.numel()).view_as(levels))
+                bits.index_copy_(0, some, old_bits ^ flips.view_as(old_bits))
             self.momentum.write_rows(some, levels)
         self.momentum.end()
 

@@ -50,11 +50,12 @@ def test_the_record_is_of_the_chips_that_are_described(record: dict[str, Any]) -
 def test_luts_are_near_those_of_chips_that_were_not_fitted_on(record: dict[str, Any]) -> None:
     checks = check_luts(record, load_technology(TECHNOLOGY))
     errors = [abs(check.error) for check in checks]
+    assert len(checks) == len(CHECK)
     assert statistics.median(errors) <= 0.10
-    assert max(errors) <= 0.25
+    assert max(errors) <= 0.20
     for check in checks:
         assert check.model_luts.low <= check.luts <= check.model_luts.high, check.name
-        assert check.model_block_rams == pytest.approx(check.block_rams, abs=1), check.name
+        assert check.model_block_rams == pytest.approx(check.block_rams, rel=0.1), check.name
         assert check.model_flip_flops == pytest.approx(check.flip_flops, rel=0.3), check.name
         assert check.logic_cells >= check.luts
 
@@ -124,9 +125,9 @@ def test_rows_are_cells_times_what_a_cell_takes() -> None:
     unit = ("flip_unit", "lanes")
     assert rows["flip_unit", "luts", "lanes"].band.value == pytest.approx(10)
     area = rows["flip_unit", "area", "lanes"].band
-    assert (area.value, area.low, area.high) == pytest.approx((1500, 600, 6000))
+    assert (area.value, area.low, area.high) == pytest.approx((1500, 0.85 * 600, 6000))
     energy = rows["flip_unit", "words_visited", "lanes"].band
-    assert (energy.value, energy.low, energy.high) == pytest.approx((5, 2.5, 10))
+    assert (energy.value, energy.low, energy.high) == pytest.approx((5, 0.85 * 2.5, 10))
     assert {row.source for key, row in rows.items() if key[0] == unit[0]} == set(SOURCES.values())
     assert rows["sram_1r1w", "read", "bits"].band.value == pytest.approx(0.5)
     # A flip-flop for each bit and each bit of the output; a write works a word of them, a read the output and what chooses.

@@ -159,6 +159,7 @@ def test_temporaries_do_not_grow_with_the_layer(
     momentum_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(momentum_store, "CPU_CHUNK", 1 << 10)
+    monkeypatch.setattr(momentum_store, "SATURATION_SAMPLE", 1 << 10)
     monkeypatch.setattr(flip_rules, "_SQUARE_CHUNK", 1 << 10)
     largest = []
     for rows in (32, 256):
