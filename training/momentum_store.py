@@ -4,7 +4,7 @@ Integer formats hold M = scale * m with one scale per layer:
 
 - Decay costs no pass over memory and no rounding: M <- (1 - r) M multiplies the scale alone.
 - A gradient is added with stochastic rounding, m <- m + round(G * r / scale + u), u uniform in (-1/2, 1/2): a random byte per element and a finer offset per chunk.
-  The expected sum is exact to 2**-17 of a level, and where G is 0 nothing moves.
+  The expected sum is exact to 2**-33 of a level, and where G is 0 nothing moves.
 - m saturates at +-127 (int8) or +-7 (int4). When more than one level in 64 of a sample is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at the next 8192 levels.
   Before a step whose largest addition would not fit, m is halved as often as needed; this also finds the first scale.
   So the scale follows the momentum up by these rules and down by the decay itself.
@@ -193,10 +193,12 @@ class IntegerMomentum(MomentumStore):
         self.first_half = first_half
         self.limit = (1 << (bits - 1)) - 1
         self.scale = 0.0  # 0 while all momentum is 0
+        self._offsets = 0  # drawn in this update
 
     def begin(self, rate: float, peak: float) -> None:
         """Decay by the scale, and make room for the largest addition."""
         super().begin(rate, peak)
+        self._offsets = 0
         self.scale *= 1 - rate
         needed = rate * peak / self.limit
         if self.scale < LEAST_SCALE:
@@ -288,11 +290,11 @@ class IntegerMomentum(MomentumStore):
     def _rounded(self, levels: Tensor) -> Tensor:
         """Round float32 levels, which are lost, stochastically to int8 within the limits."""
         count = levels.numel()
-        # One more word for the offset that the chunk shares.
-        words = self._random_words((count + 7) // 8 + 1)
-        noise = words.view(torch.int8)
-        offset = (words[-1:] >> 56).float().add_(128.5).mul_(2**-16)
-        levels.add_(noise[:count], alpha=2**-8).add_(offset)
+        noise = self._random_words((count + 7) // 8).view(torch.int8)[:count]
+        # Bytes are uniform over -128/256 ... 127/256; an offset that the chunk shares fills the steps between them.
+        self._offsets += 1
+        fraction = mix((self.seed ^ self.updates * GOLDEN + self._offsets) & MASK64) >> 40
+        levels.add_(noise, alpha=2**-8).add_((fraction + 0.5) * 2**-32)
         return levels.round_().clamp_(-self.limit, self.limit).to(torch.int8)
 
     def _coarsen(self, doublings: int) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from flipcore.errors import InputError
 from flipcore.training.momentum_store import CPU_CHUNK, momentum_store
-from flipcore.training.packing import pack_flags, pack_signs, unpack_flags, unpack_signs
+from flipcore.training.packing import pack_flags, pack_signs, unpack_signs
 
 if TYPE_CHECKING:
     from flipcore.training.fused_flips import FusedFlips
@@ -77,18 +77,13 @@ class PackedWeight(nn.Module):
         limit = self.momentum.in_levels(threshold)
         for start, stop in self.momentum.chunks():
             levels = self.momentum.moved(start, stop, gradient[start:stop].float())
-            flips = self._flip(start, stop, levels, limit)
+            bits = self.bits[start // 8 : (stop + 7) // 8]
+            flips = _flips(bits, levels, limit)
+            bits ^= pack_flags(flips.to(torch.int8))
             if not keep_momentum:
-                levels.mul_(1 - unpack_flags(flips, stop - start))
+                levels.mul_(1 - flips)
             self.momentum.write(start, stop, levels)
         self.momentum.end()
-
-    def _flip(self, start: int, stop: int, levels: Tensor, limit: float) -> Tensor:
-        """Flip the weights of a chunk where w * M is beyond the limit; return the packed flips."""
-        bits = self.bits[start // 8 : (stop + 7) // 8]
-        flips = _packed_flips(bits, levels, limit)
-        bits ^= flips
-        return flips
 
     @property
     def has_rows(self) -> bool:
@@ -132,13 +127,12 @@ class PackedWeight(nn.Module):
             rows.split(rows_at_a_time), row_factor.split(rows_at_a_time), strict=True
         ):
             levels = self.momentum.moved_rows(some, torch.outer(factors, column_factor))
-            low, high = torch.aminmax(levels)
-            if max(-int(low), int(high)) > limit:
-                old_bits = bits.index_select(0, some)
-                flips = _packed_flips(old_bits.view(-1), levels.view(-1), limit)
-                if not keep_momentum:
-                    levels.mul_(1 - unpack_flags(flips, levels.numel()).view_as(levels))
-                bits.index_copy_(0, some, old_bits ^ flips.view_as(old_bits))
+            old_bits = bits.index_select(0, some)
+            flips = _flips(old_bits, levels, limit)
+            flipped = pack_flags(flips.view(-1)).view_as(old_bits)
+            bits.index_copy_(0, some, old_bits ^ flipped)
+            if not keep_momentum:
+                levels.mul_(1 - flips)
             self.momentum.write_rows(some, levels)
         self.momentum.end()
 
@@ -178,9 +172,8 @@ class PackedWeight(nn.Module):
         return f"{'x'.join(map(str, self.shape))}, {math.prod(self.shape)} weights, momentum {self.momentum_format}"
 
 
-def _packed_flips(bits: Tensor, levels: Tensor, limit: float) -> Tensor:
-    """Where weights flip, packed: +1 becomes -1 above the limit, -1 becomes +1 below -limit (w * M > limit)."""
-    # Written in the levels' own type, comparisons are vectorised; to bool they are not.
-    above = pack_flags(torch.gt(levels, limit, out=torch.empty_like(levels)).to(torch.int8))
-    below = pack_flags(torch.lt(levels, -limit, out=torch.empty_like(levels)).to(torch.int8))
-    return (bits & above) | (~bits & below)
+def _flips(bits: Tensor, levels: Tensor, limit: float) -> Tensor:
+    """Where w * M > limit, as 0 and 1 in the levels' own type and shape."""
+    signs = unpack_signs(bits.reshape(-1), levels.shape, levels.dtype)
+    # Written in the levels' own type, the comparison is vectorised; to bool it is not.
+    return torch.gt(signs.mul_(levels), limit, out=signs)
