@@ -26,6 +26,7 @@ FEATURES = (
     "hinge",
     "tbso",
     "decays",
+    "uneven",  # lanes are no power of two: an index is divided by them
 )
 
 
@@ -57,6 +58,7 @@ def core_features(chip: Chip, c: int) -> dict[str, float]:
         "hinge": readout and chip.error.kind == "hinge",
         "tbso": core.rule == "tbso",
         "decays": core.decay != "none",
+        "uneven": core.lanes & (core.lanes - 1) != 0,
     }
 
 

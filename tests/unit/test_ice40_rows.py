@@ -1,7 +1,7 @@
 """The iCE40's prices are those that follow from the record of synthesis, and its LUT4 are near those of chips that were not fitted on."""
 
 import statistics
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -18,8 +18,16 @@ from benchmarks.ice40_rows import (
 )
 from flipcore.chip import chip_document, load_chip
 from flipcore.hwmodel.area import chip_luts
+from flipcore.hwmodel.estimate import estimate_figures, make_estimate, rates_workload
 from flipcore.hwmodel.features import core_features
-from flipcore.hwmodel.lut_fit import CellPrices, check_luts, fit_luts, lut_rows
+from flipcore.hwmodel.lut_fit import (
+    CellPrices,
+    check_luts,
+    fit_luts,
+    is_of_one_chip,
+    lut_rows,
+    unit_spreads,
+)
 from flipcore.hwmodel.sram import MemoryShape, memory_cost
 from flipcore.hwmodel.technology import Band, format_rows, load_technology
 
@@ -136,7 +144,21 @@ def test_rows_are_cells_times_what_a_cell_takes() -> None:
     assert rows["register_file", "read", "words*bits"].band.value == pytest.approx(0.5)
 
 
-def test_a_small_memory_is_built_as_synthesis_builds_it(tmp_path: Path) -> None:
+def test_a_unit_of_one_chip_has_the_bounds_of_all_others() -> None:
+    record = _made_record()
+    for core in record["fit"][0]["cores"]:
+        core["units"]["fire"] = {"luts": 500}  # of no law: its own fit would be exact for none
+    for core in record["fit"][1]["cores"]:
+        core["units"]["event_input"]["luts"] *= 2
+    groups = {group.name: group for group in fit_luts(record)}
+    assert is_of_one_chip(groups["fire"]) and not is_of_one_chip(groups["event_input"])
+    spreads = unit_spreads(list(groups.values()))
+    assert spreads["event_input"] == groups["event_input"].spread
+    assert spreads["flip_unit"].high == pytest.approx(1.0)
+    assert 1.0 < spreads["fire"].high <= spreads["event_input"].high
+
+
+def test_a_small_memory_is_built_as_synthesis_builds_it() -> None:
     technology = load_technology(TECHNOLOGY)
     assert technology.register_limit == 64
     for words, bits, ports, built_of in (
@@ -158,7 +180,11 @@ def test_luts_of_a_chip_are_those_of_its_parts() -> None:
     assert luts.low < luts.value < luts.high
     wider = load_chip("digits", ("core.lanes=32",))
     assert chip_luts(wider, technology).value > 1.5 * luts.value
-    assert chip_luts(chip, load_technology("ihp-sg13g2")) == Band.exact(0.0)
+    figures = estimate_figures(make_estimate(rates_workload(chip, None, ()), technology))
+    assert figures["fpga"] == {"luts": asdict(luts), "block_rams": 72}
+    cells = load_technology("ihp-sg13g2")
+    assert chip_luts(chip, cells) == Band.exact(0.0)
+    assert estimate_figures(make_estimate(rates_workload(chip, None, ()), cells))["fpga"] is None
 
 
 def test_modules_of_a_netlist_are_counted_where_they_stand() -> None:
