@@ -141,7 +141,7 @@ def sweep(
 )
 def estimate(
     chips: Annotated[list[str] | None, typer.Argument(metavar="[CHIP]...", help="A preset, or a chip description that ends in .yaml; several with --compare. digits by default.")] = None,
-    runs: Annotated[list[Path] | None, typer.Option("--from", metavar="RUN", help="Price the counts of a finished run (its run directory). Repeatable with --compare.")] = None,
+    runs: Annotated[list[Path] | None, typer.Option("--from", metavar="RUN", help="Price the counts of a finished run (its run directory), or every point of a sweep (its folder). Repeatable with --compare.")] = None,
     technology: Annotated[str, typer.Option(help="Name of a technology, or a file of coefficients that ends in .csv.")] = "ihp-sg13g2",
     rates: Annotated[str | None, typer.Option(metavar="RATES", help="Activity without a run: measured rates by name, or a file that ends in .yaml; those nearest to the chip by default.")] = None,
     rate_changes: Annotated[list[str] | None, typer.Option("--rate", metavar="KEY=VALUE", help="Change a rate: inference.layers.0.spikes=0.1. Repeatable.")] = None,
