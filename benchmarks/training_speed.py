@@ -1,6 +1,6 @@
 """Speed of training in PyTorch beside its peers, turn by turn in one run; docs/BENCHMARKS.md has the method.
 
-`mlp`: 784-512-10, batch 1, an update after every time step, beside the hand-written step of benchmarks.peer_torch; one processor, on random spikes.
+`mlp`: 784-512-10, batch 1, an update after every time step, beside the hand-written step of benchmarks.peer_torch; one processor, on MNIST.
 `vgg11`: VGG-11 at batch 128, an update after every time step, beside SpikingJelly's OTTT (PyPI package `spikingjelly`); all processors, on random images.
 Run: python -m benchmarks.training_speed mlp
 """
@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.peer_torch import OnlineBso
 from flipcore.training.algorithms import find_algorithm
+from flipcore.training.data import input_spikes, load_samples
 from flipcore.training.learner import Learner
 from flipcore.training.mlp import mlp
 from flipcore.training.network_spec import NetworkSpec
@@ -24,7 +25,6 @@ from flipcore.training.recipe import Recipe, load_recipe
 from flipcore.training.surrogate import Surrogate
 from flipcore.training.vgg import vgg11
 
-INPUT_RATE = 0.15
 MLP_STEPS = 4
 KINDS: dict[Storage, str] = {"packed-int8": "packed", "dense": "dense"}
 
@@ -45,10 +45,11 @@ def _spec(storage: Storage, **network: object) -> NetworkSpec:
     return NetworkSpec(kind=KINDS[storage], momentum_format=momentum, **network)  # type: ignore[arg-type]
 
 
-def _mlp_contenders(samples: int) -> dict[str, Callable[[], object]]:
-    dice = torch.Generator().manual_seed(0)
-    trains = (torch.rand((samples, MLP_STEPS, 784), generator=dice) < INPUT_RATE).float()
-    labels = torch.randint(0, 10, (samples,), generator=dice)
+def _mlp_contenders(dataset: str, samples: int) -> dict[str, Callable[[], object]]:
+    mnist = load_samples(dataset, num_steps=MLP_STEPS)
+    first = range(samples)
+    trains = input_spikes(mnist.train.batch(first).flatten(1), MLP_STEPS).float().transpose(0, 1)
+    labels = mnist.train.labels[:samples]
     peer = OnlineBso((784, 512, 10), 0, 1e-3, 5e-7)
     contenders: dict[str, Callable[[], object]] = {
         "PyTorch by hand, no autograd": lambda: [
@@ -98,6 +99,7 @@ def _vgg_contenders(batch: int, steps: int) -> dict[str, Callable[[], object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
     parser.add_argument("what", choices=("mlp", "vgg11"))
+    parser.add_argument("--dataset", default="mnist", help="mlp: mnist, or idx:DIR of it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=60, help="mlp: samples of each in a round")
     parser.add_argument("--batch", type=int, default=128, help="vgg11: images of a batch")
@@ -107,7 +109,7 @@ def main() -> None:
     if arguments.what == "mlp":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         torch.set_num_threads(1)
-        contenders = _mlp_contenders(arguments.samples)
+        contenders = _mlp_contenders(arguments.dataset, arguments.samples)
         count = arguments.samples
     else:
         contenders = _vgg_contenders(arguments.batch, arguments.steps)

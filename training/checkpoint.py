@@ -17,10 +17,11 @@ _DAMAGE = (
     zipfile.BadZipFile,
     RuntimeError,
     ValueError,
-    KeyError,
+    LookupError,
     EOFError,
     OSError,
     AttributeError,
+    TypeError,
 )
 
 

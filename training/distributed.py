@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -58,6 +58,15 @@ def local_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+def made_by_first(make: Callable[[], str]) -> str:
+    """What process 0 makes, on all processes; none goes on before it is made."""
+    if not distributed.is_initialized():
+        return make()
+    made = [make() if rank() == 0 else ""]
+    distributed.broadcast_object_list(made)
+    return made[0]
+
+
 def sum_over_processes(values: list[float], device: torch.device) -> list[float]:
     """Sum figures over all processes."""
     if not distributed.is_initialized():
@@ -65,6 +74,15 @@ def sum_over_processes(values: list[float], device: torch.device) -> list[float]
     total = torch.tensor(values, dtype=torch.float64, device=device)
     distributed.all_reduce(total)
     return [float(value) for value in total.tolist()]
+
+
+def average_over_processes(tensors: Iterable[Tensor]) -> None:
+    """Replace floating tensors by their means over all processes."""
+    if not distributed.is_initialized():
+        return
+    for tensor in tensors:
+        distributed.all_reduce(tensor)
+        tensor /= world_size()
 
 
 def check_agreement(tensors: dict[str, Tensor]) -> None:

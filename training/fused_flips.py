@@ -102,8 +102,7 @@ class FusedFlips(torch.optim.Optimizer):
 
     def learns_outer(self, weight: PackedWeight) -> bool:
         """Whether `learn_outer` can serve this weight: alone, as ranks average whole gradients."""
-        rests = weight.momentum.rests_where_gradients_are_zero
-        return bool(rests and weight.has_rows and _num_ranks() == 1)
+        return weight.learns_rows and _num_ranks() == 1
 
     @torch.no_grad()
     def learn_outer(self, weight: PackedWeight, row_factor: Tensor, column_factor: Tensor) -> None:
@@ -122,10 +121,8 @@ class FusedFlips(torch.optim.Optimizer):
         name = self._name(weight)
         peak = float(row_factor.abs().max() * column_factor.abs().max())
         refuse_wild_gradient(peak, f"layer {name}")
-        rows = row_factor.nonzero().squeeze(1)
         weight.learn_outer(
-            rows,
-            row_factor.index_select(0, rows),
+            row_factor,
             column_factor,
             rate=float(self.param_groups[0]["lr"]),
             peak=peak,

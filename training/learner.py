@@ -1,6 +1,7 @@
 """A network with the optimisers of its algorithm: it learns batches and classifies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from flipcore.errors import InputError
+from flipcore.training.batch_flips import BatchFlips
 from flipcore.training.distributed import world_size
 from flipcore.training.flip_schedule import FlipSchedule
 from flipcore.training.frames import Frames
@@ -67,6 +69,8 @@ class Learner:
         self.floats = _float_optimizer(recipe, options, parameters) if parameters else None
         self._names = [name for name, _ in parameters]
         self._parameters = [parameter for _, parameter in parameters]
+        # FusedFlips has learnt in the backward pass already.
+        self._steppers = [one for one in self.optimizers() if type(one) is not FusedFlips]
         self.schedules = _schedules(recipe, options, self.flips, self.floats, epochs)
         self._network = _on_all_processes(self.model)
 
@@ -127,16 +131,15 @@ class Learner:
         return (1 - share) * cross_entropy(outputs, labels) + share * mse_loss(outputs, target)
 
     def _backward(self, loss: Tensor, step: int) -> None:
-        try:
+        with _at(step):
             loss.backward()
-        except InputError as error:
-            raise InputError(f"time step {step}: {error}") from None
 
     def _update(self, step: int) -> None:
         self._check_gradients(step)
-        for optimizer in self.optimizers():
-            optimizer.step()
-            optimizer.zero_grad()
+        with _at(step):
+            for optimizer in self._steppers:
+                optimizer.step()
+                optimizer.zero_grad()
 
     def _check_gradients(self, step: int) -> None:
         """Refuse gradients that are not finite before any weight has seen them."""
@@ -182,6 +185,8 @@ class Learner:
 
     def end_epoch(self) -> None:
         """Move the schedules on."""
+        if isinstance(self.flips, FusedFlips):
+            self.flips.step()  # schedulers ask for a step before theirs
         for schedule in self.schedules:
             schedule.step()
 
@@ -214,6 +219,15 @@ class Learner:
             ) from None
 
 
+@contextmanager
+def _at(step: int) -> Iterator[None]:
+    """Errors say in which time step they happened."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"time step {step}: {error}") from None
+
+
 def _flip_optimizer(recipe: Recipe, options: Options, model: nn.Module) -> FlipOptimizer | None:
     if not options.algorithm.flips:
         return None
@@ -222,7 +236,8 @@ def _flip_optimizer(recipe: Recipe, options: Options, model: nn.Module) -> FlipO
     weights = binary_weights(model)
     if options.packed:
         packed = [(name, weight) for name, weight in weights if isinstance(weight, PackedWeight)]
-        return FusedFlips(
+        optimizer = FusedFlips if options.algorithm.update_each_step else BatchFlips
+        return optimizer(
             packed,
             rule=rule,
             lr=settings.rate,

@@ -73,22 +73,6 @@ class MomentumStore(nn.Module):
     def end(self) -> None:
         """Finish an update."""
 
-    @property
-    def rests_where_gradients_are_zero(self) -> bool:
-        """Whether an element without gradient needs no visit: its decay lies in the scale."""
-        return False
-
-    def moved_rows(self, rows: Tensor, gradient: Tensor) -> Tensor:
-        """Momentum of some rows of a matrix moved toward their gradient, in levels [rows, columns].
-
-        It counts once `write_rows` has stored it. Only where `rests_where_gradients_are_zero`.
-        """
-        raise NotImplementedError
-
-    def write_rows(self, rows: Tensor, levels: Tensor) -> None:
-        """Store the momentum of some rows."""
-        raise NotImplementedError
-
     def moved(self, start: int, stop: int, gradient: Tensor) -> Tensor:
         """Momentum of a chunk moved toward its gradient, float32 [stop - start]; in levels, float32 or int8.
 
@@ -221,29 +205,21 @@ class IntegerMomentum(MomentumStore):
         """Add a gradient with stochastic rounding and saturation, int8."""
         if self.scale == 0:
             return self.read(start, stop)
-        levels = gradient * (self._rate / self.scale)
+        levels = gradient * self.gain
         levels += self.read(start, stop)
         return self._rounded(levels)
 
+    def draw_noise(self, count: int) -> tuple[Tensor, float]:
+        """Randomness to round `count` levels with: a byte each, int8, uniform over -128/256 ... 127/256 of a level, and an offset that fills the steps between them."""
+        noise = self._random_words((count + 7) // 8).view(torch.int8)[:count]
+        self._offsets += 1
+        fraction = mix((self.seed ^ self.updates * GOLDEN + self._offsets) & MASK64) >> 40
+        return noise, (fraction + 0.5) * 2**-32
+
     @property
-    def rests_where_gradients_are_zero(self) -> bool:
-        """With a byte per element; of two in one byte, both would have to be visited."""
-        return self.bits == 8
-
-    def moved_rows(self, rows: Tensor, gradient: Tensor) -> Tensor:
-        """Add the gradient of some rows with stochastic rounding and saturation, int8 [rows, columns]."""
-        table = self.storage.view(torch.int8).view(-1, gradient.shape[1])
-        levels = table.index_select(0, rows)
-        if self.scale == 0:
-            return levels
-        moved = gradient * (self._rate / self.scale)
-        moved += levels
-        return self._rounded(moved.view(-1)).view_as(levels)
-
-    def write_rows(self, rows: Tensor, levels: Tensor) -> None:
-        """Store the levels of some rows, int8 [rows, columns]."""
-        table = self.storage.view(torch.int8).view(-1, levels.shape[1])
-        table.index_copy_(0, rows, levels)
+    def gain(self) -> float:
+        """Levels per unit of gradient in this update; 0 while all momentum is 0."""
+        return self._rate / self.scale if self.scale else 0.0
 
     def write(self, start: int, stop: int, levels: Tensor) -> None:
         """Store levels of -limit ... limit, int8."""
@@ -289,12 +265,8 @@ class IntegerMomentum(MomentumStore):
 
     def _rounded(self, levels: Tensor) -> Tensor:
         """Round float32 levels, which are lost, stochastically to int8 within the limits."""
-        count = levels.numel()
-        noise = self._random_words((count + 7) // 8).view(torch.int8)[:count]
-        # Bytes are uniform over -128/256 ... 127/256; an offset that the chunk shares fills the steps between them.
-        self._offsets += 1
-        fraction = mix((self.seed ^ self.updates * GOLDEN + self._offsets) & MASK64) >> 40
-        levels.add_(noise, alpha=2**-8).add_((fraction + 0.5) * 2**-32)
+        noise, offset = self.draw_noise(levels.numel())
+        levels.add_(noise, alpha=2**-8).add_(offset)
         return levels.round_().clamp_(-self.limit, self.limit).to(torch.int8)
 
     def _coarsen(self, doublings: int) -> None:

@@ -15,6 +15,7 @@ from flipcore.training.recipe import Recipe
 from flipcore.training.surrogate import Surrogate
 from flipcore.training.vgg import vgg11
 
+SMALLEST_OF_VGG = 8  # pixels a side
 SMALL_IMAGE = 64  # pixels a side; the stem of larger images halves them twice
 
 
@@ -33,6 +34,10 @@ def build_network(recipe: Recipe, options: Options, samples: SampleSet) -> nn.Mo
         return mlp(sizes, thresholds=thresholds, spec=_spec_of_chip(recipe, options, chip))
     spec = _spec(recipe, options, recipe.network.steps, recipe.network.leak)
     if recipe.network.model == "vgg11":
+        if min(height, width) < SMALLEST_OF_VGG:
+            raise InputError(
+                f"{samples.name}: images of {height}x{width}: vgg11 halves them three times: at least {SMALLEST_OF_VGG} pixels a side"
+            )
         return vgg11(samples.num_classes, in_channels=channels, spec=spec)
     small = max(height, width) <= SMALL_IMAGE
     return bireal_resnet18(samples.num_classes, in_channels=channels, small_input=small, spec=spec)

@@ -36,13 +36,17 @@ class Options:
     validation: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a storage that does not exist.
+        """Refuse a storage that does not exist, or that the algorithm cannot use.
 
         Raises:
-            InputError: names the value and the known ones.
+            InputError: names the value and what is possible.
         """
         if self.storage not in STORAGES:
             raise InputError(f"storage {self.storage}: unknown (storages: {', '.join(STORAGES)})")
+        if self.packed and not self.algorithm.online:
+            raise InputError(
+                f"storage {self.storage}: {self.algorithm.name} goes back through time, packed weights learn step by step: write --storage dense"
+            )
 
     @property
     def title(self) -> str:

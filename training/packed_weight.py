@@ -4,12 +4,14 @@ import math
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from flipcore.errors import InputError
-from flipcore.training.momentum_store import CPU_CHUNK, momentum_store
+from flipcore.training.momentum_store import IntegerMomentum, momentum_store
 from flipcore.training.packing import pack_flags, pack_signs, unpack_signs
+from flipcore.training.row_kernels import add_rows, learn_rows
 
 if TYPE_CHECKING:
     from flipcore.training.fused_flips import FusedFlips
@@ -86,18 +88,21 @@ class PackedWeight(nn.Module):
         self.momentum.end()
 
     @property
-    def has_rows(self) -> bool:
-        """Whether it is a matrix whose rows can be read and learnt one by one: they begin at whole bytes."""
-        return len(self.shape) == 2 and self.shape[1] % 8 == 0
+    def learns_rows(self) -> bool:
+        """Whether a single sample's rows can be read and learnt alone: decay lies in the scale, and compiled loops reach the memory."""
+        is_matrix_here = len(self.shape) == 2 and self.bits.device.type == "cpu"
+        return is_matrix_here and self.momentum_format == "int8"
 
-    def rows(self, rows: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Some rows of a matrix as a new tensor of -1 and +1, [len(rows), columns]."""
-        bits = self.bits.view(self.shape[0], -1).index_select(0, rows)
-        return unpack_signs(bits.view(-1), (len(rows), self.shape[1]), dtype)
+    def weighted_rows(self, factors: Tensor) -> Tensor:
+        """Multiply factors [rows] with a matrix [rows, columns] to float32 [columns]; only where it `learns_rows`."""
+        rows = factors.nonzero().squeeze(1)
+        sums = torch.zeros(self.shape[1])
+        used = factors.index_select(0, rows).float()
+        add_rows(self.bits.numpy(), rows.numpy(), used.numpy(), sums.numpy())
+        return sums
 
     def learn_outer(
         self,
-        rows: Tensor,
         row_factor: Tensor,
         column_factor: Tensor,
         *,
@@ -108,33 +113,36 @@ class PackedWeight(nn.Module):
     ) -> None:
         """Like `learn`, of a matrix whose gradient is an outer product, as that of one sample is: touches only rows with a gradient.
 
-        Only where it `has_rows` and the momentum rests where gradients are 0.
+        Only where it `learns_rows`.
 
         Args:
-            rows: int64 [k], ascending: where the row factor is not 0.
-            row_factor: [k], finite.
+            row_factor: [rows], finite.
             column_factor: [columns], finite.
             rate: 1 - beta.
             peak: largest magnitude in the gradient.
             threshold: >= 0.
             keep_momentum: whether a flip keeps the momentum, or sets it to 0.
         """
-        self.momentum.begin(rate, peak)
-        limit = self.momentum.in_levels(threshold)
-        bits = self.bits.view(self.shape[0], -1)
-        rows_at_a_time = max(CPU_CHUNK // self.shape[1], 1)
-        for some, factors in zip(
-            rows.split(rows_at_a_time), row_factor.split(rows_at_a_time), strict=True
-        ):
-            levels = self.momentum.moved_rows(some, torch.outer(factors, column_factor))
-            old_bits = bits.index_select(0, some)
-            flips = _flips(old_bits, levels, limit)
-            flipped = pack_flags(flips.view(-1)).view_as(old_bits)
-            bits.index_copy_(0, some, old_bits ^ flipped)
-            if not keep_momentum:
-                levels.mul_(1 - flips)
-            self.momentum.write_rows(some, levels)
-        self.momentum.end()
+        momentum = self.momentum
+        assert isinstance(momentum, IntegerMomentum)
+        momentum.begin(rate, peak)
+        rows = row_factor.nonzero().squeeze(1)
+        used = row_factor.index_select(0, rows).float()
+        noise, offset = momentum.draw_noise(len(rows) * self.shape[1])
+        learn_rows(
+            self.bits.numpy(),
+            momentum.storage.view(torch.int8).numpy(),
+            rows.numpy(),
+            used.numpy(),
+            column_factor.float().numpy(),
+            noise.numpy(),
+            np.float32(momentum.gain),
+            np.float32(offset),
+            int(momentum.in_levels(threshold)),
+            momentum.limit,
+            keep_momentum,
+        )
+        momentum.end()
 
     def extend_second_moment(self, time_step: int) -> Tensor:
         """Second moment of a time step, a view float32 []; 0 if the step is seen for the first time."""

@@ -124,9 +124,8 @@ class _PackedLinear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(trace)
         ctx.weight = weight
-        if len(spikes) == 1 and weight.has_rows:
-            rows = spikes[0].nonzero().squeeze(1)
-            return spikes.index_select(1, rows) @ weight.rows(rows, spikes.dtype)
+        if len(spikes) == 1 and weight.learns_rows:
+            return weight.weighted_rows(spikes[0]).to(spikes.dtype).unsqueeze(0)
         return spikes @ weight.unpacked(spikes.dtype)
 
     @staticmethod

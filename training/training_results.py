@@ -20,7 +20,7 @@ VERSIONS = ("flipcore", "torch", "numpy")
 def figures(run: TrainingRun) -> dict[str, Any]:
     """Figures of a finished training, ready for JSON."""
     progress = run.progress
-    samples_seen = progress.epoch * run.batches * run.recipe.batch_size
+    samples_seen = progress.epoch * run.batches * run.batch_samples
     state = training_state(run.learner.model, run.learner.optimizers())
     chip = deployed_chip(run)
     return {

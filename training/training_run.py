@@ -10,10 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from flipcore import draws
+from flipcore.chip import chip_document
 from flipcore.errors import InputError
 from flipcore.training.checkpoint import read_checkpoint, write_checkpoint
 from flipcore.training.data import Samples, SampleSet, crop_and_flip
-from flipcore.training.distributed import check_agreement, rank, sum_over_processes, world_size
+from flipcore.training.data.samples import check_kind
+from flipcore.training.distributed import (
+    average_over_processes,
+    check_agreement,
+    rank,
+    sum_over_processes,
+    world_size,
+)
 from flipcore.training.flip_ratio import FlipMeter
 from flipcore.training.frames import make_coder
 from flipcore.training.learner import BatchFigures, Learner
@@ -95,8 +103,10 @@ class TrainingRun:
         """Start at the beginning.
 
         Raises:
-            InputError: the data do not fit the network.
+            InputError: the data do not fit the network or its augmentation, or processes would have no samples.
         """
+        if recipe.augment:
+            check_kind(samples, "pixels", f"{recipe.name}: augment")
         self.recipe = recipe
         self.options = options
         self.samples = samples
@@ -104,6 +114,10 @@ class TrainingRun:
         self.steps = network_steps(recipe)
         self.epochs = recipe.epochs if options.epochs is None else options.epochs
         self.progress = Progress()
+        if self.batch_samples < world_size():
+            raise InputError(
+                f"{recipe.name}: batches of {self.batch_samples}: too few for {world_size()} processes"
+            )
         model = build_network(recipe, options, samples)
         self.learner = Learner(recipe, options, model, device, self.epochs)
         self._coder = make_coder(recipe, samples, self.steps)
@@ -112,7 +126,12 @@ class TrainingRun:
     @property
     def batches(self) -> int:
         """Batches of an epoch; a rest that does not fill one is left for the next epoch's order."""
-        return max(len(self.samples.train.labels) // self.recipe.batch_size, 1)
+        return max(len(self.samples.train) // self.recipe.batch_size, 1)
+
+    @property
+    def batch_samples(self) -> int:
+        """Samples of a batch, on all processes together."""
+        return min(self.recipe.batch_size, len(self.samples.train))
 
     def train(self, observer: Observer, run_dir: Path | None) -> None:
         """Train to the last epoch, with a checkpoint now and then if there is a run directory.
@@ -191,14 +210,13 @@ class TrainingRun:
     def _end_epoch(self) -> None:
         progress = self.progress
         check_agreement(_bits(self.learner.model))
-        seen = self.batches * self.recipe.batch_size
-        seen = min(seen, len(self.samples.train.labels))
+        average_over_processes(_statistics(self.learner.model))
         correct, loss = sum_over_processes([progress.correct, progress.loss], self.device)
         progress.history.append(
             Epoch(
                 epoch=progress.epoch,
                 loss=loss / (self.batches * world_size()),
-                train_accuracy=correct / seen,
+                train_accuracy=correct / (self.batches * self.batch_samples),
                 test_accuracy=self.evaluate(),
                 flip_ratio=self._meter.ratio().total,
                 seconds=progress.epoch_seconds,
@@ -226,14 +244,22 @@ class TrainingRun:
         if run_dir is None or rank():
             return
         content = {
-            "recipe": recipe_document(self.recipe),
-            "algorithm": self.options.algorithm.name,
-            "storage": self.options.storage,
+            **self._identity(),
             "learner": self.learner.state_dict(),
             "meter": self._meter.state(),
             "progress": asdict(self.progress),
         }
         write_checkpoint(run_dir, content)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with the training that it continues."""
+        return {
+            "recipe": recipe_document(self.recipe),
+            # The recipe only names it: its file may be another by now.
+            "chip": chip_document(self.recipe.chip()) if self.recipe.network.chip else None,
+            "algorithm": self.options.algorithm.name,
+            "storage": self.options.storage,
+        }
 
     def restore(self, run_dir: Path) -> None:
         """Go on from the checkpoint of a run directory.
@@ -243,11 +269,7 @@ class TrainingRun:
         """
         content = read_checkpoint(run_dir)
         try:
-            for key, mine in (
-                ("recipe", recipe_document(self.recipe)),
-                ("algorithm", self.options.algorithm.name),
-                ("storage", self.options.storage),
-            ):
+            for key, mine in self._identity().items():
                 if content[key] != mine:
                     raise InputError(f"{run_dir}: the checkpoint is of another {key}")
             plain = dict(content["progress"])
@@ -255,8 +277,18 @@ class TrainingRun:
             self.progress = Progress(**plain, history=history)
             self._meter.load_state(content["meter"])
             self.learner.load_state_dict(content["learner"])
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{run_dir}: damaged or not a checkpoint: {error}") from None
+
+
+def _statistics(model: nn.Module) -> list[Tensor]:
+    """Running means and variances of BatchNorm: each process has those of its own samples."""
+    return [
+        statistic
+        for layer in model.modules()
+        if isinstance(layer, nn.BatchNorm2d)
+        for statistic in (layer.running_mean, layer.running_var)
+    ]
 
 
 def _bits(model: nn.Module) -> dict[str, Tensor]:
