@@ -55,8 +55,8 @@ def _per_sample(counts: EventCounts, clock_mhz: float) -> dict[str, Any]:
     }
 
 
-def create_run_dir(path: Path) -> None:
-    """Create a run directory.
+def create_run_dir(path: Path, resumable: str = CHECKPOINT) -> None:
+    """Create a run directory; one that holds the file `resumable` can be continued.
 
     Raises:
         InputError: it exists and is not empty, or cannot be created.
@@ -67,7 +67,7 @@ def create_run_dir(path: Path) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be created: {error.strerror}") from None
     if occupied:
-        hint = f"; continue it with --resume {path}" if (path / CHECKPOINT).exists() else ""
+        hint = f"; continue it with --resume {path}" if (path / resumable).exists() else ""
         raise InputError(f"{path}: this run directory exists and is not empty{hint}")
 
 
@@ -95,10 +95,15 @@ def write_results(path: Path, run: Run, results: dict[str, Any]) -> None:
 
 def free_run_dir(name: str, seed: int) -> Path:
     """Name of a run directory under runs/ that is not there yet."""
+    return free_folder(f"{name}-seed{seed}")
+
+
+def free_folder(name: str) -> Path:
+    """A path under runs/ that begins with this name and is not there yet."""
     number = 0
     while True:
         suffix = f"-{number}" if number else ""
-        path = Path("runs") / f"{name}-seed{seed}{suffix}"
+        path = Path("runs") / f"{name}{suffix}"
         if not path.exists():
             return path
         number += 1

@@ -1,12 +1,9 @@
 """`flipcore simulate`: start or continue a run, show how it goes, print and keep its results."""
 
 import json as json_format
-import signal
-import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flipcore.chip import Chip, load_chip
+from flipcore.cli.display import RunDisplay, leave_interrupted
 from flipcore.cli.tables import print_results
 from flipcore.errors import InputError
 from flipcore.hwmodel.alternatives import training_state_bits
@@ -27,7 +25,6 @@ from flipcore.sim.run_plot import plot_run
 from flipcore.sim.storage import load_weights
 
 COMPILE_NOTICE_SECONDS = 2.0  # loading from the cache is faster than that
-INTERRUPTED = 130  # exit code of a shell command that Ctrl-C ended
 
 
 @dataclass(frozen=True)
@@ -116,12 +113,7 @@ def _train(run: runs.Run, run_dir: Path, console: Console) -> None:
         try:
             run.train(display, run_dir)
         except runs.Interrupted:
-            console.print(
-                f"Interrupted; checkpoint written. Go on with: flipcore simulate --resume {run_dir}",
-                highlight=False,
-                soft_wrap=True,
-            )
-            sys.exit(INTERRUPTED)
+            leave_interrupted(console, f"flipcore simulate --resume {run_dir}")
 
 
 def _compile(run: runs.Run, console: Console) -> None:
@@ -135,14 +127,11 @@ def _compile(run: runs.Run, console: Console) -> None:
     notice.cancel()
 
 
-class _Display:
+class _Display(RunDisplay):
     """Progress bar on a terminal, TensorBoard log, and the ear for Ctrl-C."""
 
     def __init__(self, run: runs.Run, run_dir: Path, console: Console) -> None:
-        self._run = run
-        self._stop = False
-        self._logbook = Logbook(run_dir, run.progress.epoch)
-        self._bar = Progress(
+        bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             TextColumn("{task.fields[rate]} samples/s · running accuracy {task.fields[accuracy]} · {task.fields[flips]} flips"),
@@ -151,8 +140,12 @@ class _Display:
             transient=True,
             disable=not console.is_terminal,
         )  # fmt: skip
+        logbook = Logbook(run_dir, run.progress.epoch)
+        super().__init__(bar, logbook)
+        self._run = run
+        self._epochs_log = logbook
         samples = len(run.dataset.train)
-        self._task = self._bar.add_task(
+        self._task = bar.add_task(
             "",
             total=samples * run.settings.epochs,
             epoch=self._epoch_text(run.progress.epoch),
@@ -163,26 +156,6 @@ class _Display:
 
     def _epoch_text(self, epoch: int) -> str:
         return f"{min(epoch + 1, self._run.settings.epochs)}/{self._run.settings.epochs}"
-
-    def __enter__(self) -> "_Display":
-        self._handlers = {
-            kind: signal.signal(kind, self._on_signal) for kind in (signal.SIGINT, signal.SIGTERM)
-        }
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-        self._logbook.close()
-        for kind, handler in self._handlers.items():
-            signal.signal(kind, handler)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop = True
-
-    def should_stop(self) -> bool:
-        """Whether Ctrl-C was pressed."""
-        return self._stop
 
     def on_chunk(self, progress: runs.Progress, epoch_samples: int, flips: int) -> None:
         """Move the bar."""
@@ -197,4 +170,4 @@ class _Display:
 
     def on_epoch(self, epoch: runs.Epoch) -> None:
         """Log the epoch."""
-        self._logbook.write(epoch)
+        self._epochs_log.write(epoch)

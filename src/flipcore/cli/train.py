@@ -1,35 +1,40 @@
 """`flipcore train`: train a recipe by one algorithm or several, over seeds; show how it goes, print and keep the figures."""
 
 import json as json_format
-import signal
-import sys
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flipcore.cli.display import RunDisplay, leave_interrupted
 from flipcore.cli.train_table import print_rows
 from flipcore.errors import InputError
 from flipcore.files import write_whole
 from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.logbook import Logbook
+from flipcore.sim.results import create_run_dir, free_folder
 from flipcore.training import training_run as runs
 from flipcore.training.algorithms import find_algorithm
 from flipcore.training.checkpoint import CHECKPOINT
 from flipcore.training.data import SampleSet, hold_out, load_samples
 from flipcore.training.deployment import chip_state, write_deployment
-from flipcore.training.distributed import Device, local_device, process_group, rank, world_size
+from flipcore.training.distributed import (
+    Device,
+    local_device,
+    made_by_first,
+    process_group,
+    rank,
+    world_size,
+)
 from flipcore.training.networks import network_steps
 from flipcore.training.options import Options, Storage
 from flipcore.training.recipe import Recipe, load_recipe, parse_recipe, recipe_document
 from flipcore.training.torch_settings import configure_torch
 from flipcore.training.training_results import deployed_chip, figures, rows_of, run_document
 
-INTERRUPTED = 130  # exit code of a shell command that Ctrl-C ended
 REQUEST = "request.json"
 RESULTS = "train.json"
 
@@ -96,10 +101,7 @@ def start(request: Request, out: Path | None, *, as_json: bool) -> None:
     """Train in a new folder of results."""
     device = local_device(request.device)
     with process_group(device):
-        folder = out or _free_folder(request.recipe["name"])
-        if rank() == 0:
-            _create(folder)
-            write_whole(folder / REQUEST, json_format.dumps(asdict(request), indent=1).encode())
+        folder = Path(made_by_first(lambda: str(_create(request, out))))
         _train_all(request, folder, device, as_json=as_json)
 
 
@@ -176,12 +178,7 @@ def _train_one(
         try:
             run.train(display, run_dir)
         except runs.Interrupted:
-            console.print(
-                f"Interrupted; checkpoint written. Go on with: flipcore train --resume {folder}",
-                highlight=False,
-                soft_wrap=True,
-            )
-            sys.exit(INTERRUPTED)
+            leave_interrupted(console, f"flipcore train --resume {folder}")
     results = figures(run)
     if rank() == 0:
         chip = deployed_chip(run)
@@ -220,35 +217,19 @@ def _load_data(recipe: Recipe, console: Console) -> SampleSet:
     return load_samples(recipe.dataset, num_steps=network_steps(recipe), progress=progress)
 
 
-def _create(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be created: {error.strerror}") from None
-    if occupied:
-        hint = f"; continue it with --resume {folder}" if (folder / REQUEST).exists() else ""
-        raise InputError(f"{folder}: this folder of results exists and is not empty{hint}")
+def _create(request: Request, out: Path | None) -> Path:
+    """The folder of results, new and with the request in it."""
+    folder = out or free_folder(f"train-{request.recipe['name']}")
+    create_run_dir(folder, REQUEST)
+    write_whole(folder / REQUEST, json_format.dumps(asdict(request), indent=1).encode())
+    return folder
 
 
-def _free_folder(name: str) -> Path:
-    """Name of a folder under runs/ that is not there yet."""
-    number = 0
-    while True:
-        suffix = f"-{number}" if number else ""
-        folder = Path("runs") / f"train-{name}{suffix}"
-        if not folder.exists():
-            return folder
-        number += 1
-
-
-class _Display:
+class _Display(RunDisplay):
     """Progress bar on a terminal, TensorBoard log, and the ear for Ctrl-C."""
 
     def __init__(self, run: runs.TrainingRun, run_dir: Path, console: Console) -> None:
-        self._run = run
-        self._stop = False
-        self._bar = Progress(
+        bar = Progress(
             TextColumn(run.options.title),
             TextColumn("{task.fields[epoch]}"),
             BarColumn(),
@@ -260,7 +241,9 @@ class _Display:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(
+        super().__init__(bar, Logbook(run_dir, run.progress.epoch) if rank() == 0 else None)
+        self._run = run
+        self._task = bar.add_task(
             "train",
             total=run.epochs * run.batches,
             epoch="",
@@ -269,32 +252,10 @@ class _Display:
             accuracy="-",
             test="-",
         )
-        self._logbook = Logbook(run_dir, run.progress.epoch) if rank() == 0 else None
-
-    def __enter__(self) -> "_Display":
-        self._handlers = {
-            kind: signal.signal(kind, self._on_signal) for kind in (signal.SIGINT, signal.SIGTERM)
-        }
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-        if self._logbook is not None:
-            self._logbook.close()
-        for kind, handler in self._handlers.items():
-            signal.signal(kind, handler)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop = True
-
-    def should_stop(self) -> bool:
-        """Whether Ctrl-C was pressed."""
-        return self._stop
 
     def on_batch(self, progress: runs.Progress, batches: int) -> None:
         """Move the bar."""
-        size = self._run.recipe.batch_size
+        size = self._run.batch_samples
         seen = progress.batch * size
         all_seen = progress.epoch * batches * size + seen
         self._bar.update(
