@@ -342,7 +342,7 @@ def main() -> None:
         help="folder of single trainings",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("docs/studies"), help="folder of the JSON files"
+        "--out", type=Path, default=Path("docs/studies/training"), help="folder of the JSON files"
     )
     arguments = parser.parse_args()  # fmt: skip
     unknown = [name for name in arguments.studies if name not in STUDIES]
