@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from flipcore.sim.data.dataset import make_dataset
 from flipcore.training.algorithms import find_algorithm
 from flipcore.training.data import SampleSet
 from flipcore.training.data.samples import Shape, as_sample_set
 from flipcore.training.options import Options
 from flipcore.training.recipe import Recipe, parse_recipe
 from flipcore.training.training_run import Epoch, Progress, TrainingRun
-from flipcore.sim.data.dataset import make_dataset
 from tests.datasets import event_split, tiny_dataset
 
 CPU = torch.device("cpu")
