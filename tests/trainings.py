@@ -10,9 +10,11 @@ from flipcore.sim.data.dataset import make_dataset
 from flipcore.training.algorithms import find_algorithm
 from flipcore.training.data import SampleSet
 from flipcore.training.data.samples import Shape, as_sample_set
+from flipcore.training.network_spec import NetworkSpec
 from flipcore.training.options import Options
 from flipcore.training.recipe import Recipe, parse_recipe
 from flipcore.training.training_run import Epoch, Progress, TrainingRun
+from flipcore.training.vgg import POOL, VGG
 from tests.datasets import event_split, tiny_dataset
 
 CPU = torch.device("cpu")
@@ -90,6 +92,11 @@ def options(algorithm: str = "bso", **choices: Any) -> Options:
 def training(folder: Path, chosen: Options | None = None, **changes: Any) -> TrainingRun:
     """A training of the tiny chip on pixels, not begun."""
     return TrainingRun(recipe(folder, **changes), chosen or options(), images(), CPU)
+
+
+def small_vgg(num_classes: int, *, in_channels: int, spec: NetworkSpec) -> VGG:
+    """Stands in for VGG-11: two binary convolutions."""
+    return VGG((8, 8, POOL, 8), num_classes, in_channels, spec)
 
 
 class Watch:

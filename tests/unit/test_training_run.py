@@ -17,7 +17,6 @@ from flipcore.training.models import binary_weights
 from flipcore.training.options import STORAGES, Options
 from flipcore.training.recipe import Recipe, parse_recipe
 from flipcore.training.training_run import Interrupted, TrainingRun
-from flipcore.training.vgg import VGG
 from tests.trainings import (
     CHIP,
     CPU,
@@ -28,6 +27,7 @@ from tests.trainings import (
     options,
     recipe,
     recordings,
+    small_vgg,
     training,
 )
 
@@ -54,11 +54,6 @@ def convolutional(**changes: Any) -> Recipe:
     plain = {"name": "conv", "dataset": "x", "epochs": 2, "batch_size": 16}
     network = {"model": "vgg11", "steps": 2}
     return parse_recipe({**plain, "network": network, "augment": True, **changes}, "conv")
-
-
-def small_vgg(num_classes: int, *, in_channels: int, spec: Any) -> VGG:
-    """A VGG of one binary convolution."""
-    return VGG((8, 8, 0, 8), num_classes, in_channels, spec)
 
 
 def kept(run: TrainingRun) -> dict[str, Tensor]:
