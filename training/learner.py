@@ -302,4 +302,4 @@ def _on_all_processes(model: nn.Module) -> nn.Module:
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, anchors)
     if len(anchors) == len(list(model.named_parameters())):
         return model
-    return DistributedDataParallel(model, broadcast_buffers=False)
+    return DistributedDataParallel(model, forward_sync_buffers=False)
