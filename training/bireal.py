@@ -47,8 +47,7 @@ class BiRealBlock(nn.Module):
 def _downsampling(
     in_channels: int, out_channels: int, spec: NetworkSpec, *, stride: int, layer: int
 ) -> nn.Sequential:
-    convolution = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-    spec.init_convolution(convolution, layer=layer)
+    convolution = spec.float_conv2d(in_channels, out_channels, 1, layer=layer)
     return nn.Sequential(
         nn.AvgPool2d(stride, ceil_mode=True), convolution, nn.BatchNorm2d(out_channels)
     )
@@ -68,15 +67,9 @@ class Stem(nn.Module):
         super().__init__()
         self.small_input = small_input
         kernel_size, stride = (3, 1) if small_input else (7, 2)
-        self.conv = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            bias=False,
+        self.conv = spec.float_conv2d(
+            in_channels, out_channels, kernel_size, layer=0, stride=stride
         )
-        spec.init_convolution(self.conv, layer=0)
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -93,11 +93,22 @@ class NetworkSpec:
             channel_scale=self.channel_scale,
         )
 
-    def init_convolution(self, convolution: nn.Conv2d, *, layer: int) -> None:
-        """Give a full-precision convolution its initial weights, as the released code of BSO does (He et al. 2015)."""
+    def float_conv2d(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, layer: int, stride: int = 1
+    ) -> nn.Conv2d:
+        """A full-precision convolution that keeps the image size at stride 1, initialised as in the released code of BSO (He et al. 2015)."""
+        convolution = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            bias=False,
+        )
         nn.init.kaiming_normal_(
             convolution.weight,
             mode="fan_out",
             nonlinearity="relu",
             generator=layer_generator(self.seed, layer),
         )
+        return convolution

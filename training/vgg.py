@@ -49,15 +49,9 @@ class InputBlock(nn.Module):
     ) -> None:
         """Make the block with its initial weights."""
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            bias=False,
+        self.conv = spec.float_conv2d(
+            in_channels, out_channels, kernel_size, layer=0, stride=stride
         )
-        spec.init_convolution(self.conv, layer=0)
         self.norm = nn.BatchNorm2d(out_channels)
         self.neurons = spec.neurons()
 

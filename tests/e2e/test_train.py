@@ -117,11 +117,12 @@ def test_an_interrupt_says_how_to_go_on(folder: Path) -> None:
 @pytest.mark.parametrize("storage", ["dense", "packed-int8"])
 def test_two_processes_agree_on_every_flip(folder: Path, storage: str) -> None:
     """The run itself compares the weights of all processes after every epoch."""
-    out = f"two-{storage}"
+    # All write into the folder that the first names, also where it chooses the name.
+    out = ["--out", "two"] if storage == "dense" else []
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     words = ["train", "tiny.yaml", "-a", "tbso", "--storage", storage, "--epochs", "2"]
     done = subprocess.run(
-        [*launcher, "-m", "flipcore", *words, "--json", "--out", out],
+        [*launcher, "-m", "flipcore", *words, *out, "--json"],
         cwd=folder,
         env=environment(OMP_NUM_THREADS="1"),
         capture_output=True,
@@ -130,12 +131,18 @@ def test_two_processes_agree_on_every_flip(folder: Path, storage: str) -> None:
         check=False,
     )
     figures = figures_of(done)
+    assert "Warning" not in done.stderr
     assert figures["processes"] == 2
+    assert (folder / figures["run_dir"] / f"tbso-{storage}-seed0" / "run.json").is_file()
     assert figures["rows"][0]["last_flip_ratio"] > 0
 
 
 REFUSED = {
     "an unknown algorithm": (["-a", "bsoo"], "algorithm bsoo: unknown, did you mean `bso`?"),
+    "packed weights through time": (
+        ["-a", "bop-bptt"],
+        "storage packed-int8: bop-bptt goes back through time, packed weights learn step by step",
+    ),
     "an unknown storage": (["--storage", "int8"], "storage int8: unknown (storages: dense,"),
     "an unknown field": (["--set", "bso.gama=1"], "bso.gama: unknown field, did you mean `gamma`?"),
     "a value out of range": (["--set", "bso.rate=2"], "bso.rate=2: "),
