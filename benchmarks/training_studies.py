@@ -46,7 +46,7 @@ class Study:
 
     recipe: str
     settings: tuple[Setting, ...]
-    points: int = 5
+    points: int = 4
     seeds: int = 3
     epochs: int = EPOCHS
     changes: tuple[str, ...] = ()
@@ -110,7 +110,6 @@ def _floats(field_name: str, *values: float) -> dict[str, tuple[Any, ...]]:
 RESET = ("bso.momentum_at_flip=reset", "tbso.momentum_at_flip=reset")
 KEEP = ("bso.momentum_at_flip=keep", "tbso.momentum_at_flip=keep")
 ADAM = (3e-4, 1e-3, 3e-3)
-FLIPPING = ("bso", "tbso")
 
 STUDIES = {
     "training-algorithms": Study(
@@ -122,6 +121,7 @@ STUDIES = {
             Setting("BSO", "bso", _flips("bso"), RESET),
             Setting("T-BSO", "tbso", _flips("tbso", square_rate=(1e-2,)), RESET),
         ),
+        points=8,
     ),
     "training-threshold": Study(
         "digits",
@@ -147,21 +147,12 @@ STUDIES = {
                 KEEP,
             ),
         ),
-    ),
-    "training-reset": Study(
-        "digits",
-        tuple(
-            Setting(f"{rule}, {name}", rule, _flips(rule, square_rate=(1e-2,)), changes)
-            for rule in FLIPPING
-            for name, changes in (("reset", RESET), ("keep", KEEP))
-        ),
+        points=8,
     ),
     "training-bits": Study(
         "digits",
         tuple(
-            Setting(f"{rule}, {storage}", rule, _flips(rule, square_rate=(1e-2,)), RESET, storage)
-            for rule in ("tbso",)
-            for storage in STORAGES
+            Setting(f"BSO, {storage}", "bso", _flips("bso"), RESET, storage) for storage in STORAGES
         ),
     ),
     "training-anneal": Study(
@@ -169,21 +160,26 @@ STUDIES = {
         tuple(
             Setting(
                 name,
-                "tbso",
-                _flips(
-                    "tbso",
-                    square_rate=(1e-2,),
-                    decay_factor=rate_factor,
-                    gamma_decay_factor=gamma_factor,
-                ),
+                "bso",
+                _flips("bso", decay_factor=(rate_factor,), gamma_decay_factor=(gamma_factor,)),
                 RESET,
             )
             for name, rate_factor, gamma_factor in (
-                ("neither", (1.0,), (1.0,)),
-                ("gamma falls", (1.0,), (0.5,)),
-                ("rate falls", (0.5,), (1.0,)),
-                ("gamma rises", (1.0,), (1.5,)),
+                ("neither", 1.0, 1.0),
+                ("both fall, as published", 0.5, 0.5),
+                ("rate falls", 0.5, 1.0),
+                ("gamma falls", 1.0, 0.5),
+                ("gamma rises", 1.0, 2.0),
             )
+        ),
+    ),
+    "training-reset": Study(
+        "digits",
+        (
+            Setting("BSO, reset", "bso", _flips("bso"), RESET),
+            Setting("BSO, keep", "bso", _flips("bso"), KEEP),
+            Setting("T-BSO, reset", "tbso", _flips("tbso", square_rate=(1e-2,)), RESET),
+            Setting("T-BSO, keep", "tbso", _flips("tbso", square_rate=(1e-2,)), KEEP),
         ),
     ),
     "training-gate": Study(
@@ -192,7 +188,7 @@ STUDIES = {
             Setting(f"{name}{', gate' if gate else ''}", algorithm, searched, RESET, "dense", gate)
             for name, algorithm, searched in (
                 ("latent, BPTT + Adam", "bptt-adam", _floats("adam", *ADAM)),
-                ("T-BSO", "tbso", _flips("tbso", square_rate=(1e-2,))),
+                ("BSO", "bso", _flips("bso")),
             )
             for gate in (False, True)
         ),
@@ -204,9 +200,10 @@ STUDIES = {
             Setting("BSO", "bso", _flips("bso"), RESET),
             Setting("T-BSO", "tbso", _flips("tbso", square_rate=(1e-2,)), RESET),
         ),
-        points=4,
+        points=3,
         seeds=3,
-        epochs=10,
+        epochs=6,
+        changes=("batch_size=128",),
     ),
 }
 
