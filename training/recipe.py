@@ -90,6 +90,8 @@ class Recipe(_Model):
         return load_chip(self.network.chip)
 
 
+SETTINGS_OF_CHIPS = "digits"
+
 _FIELD_NAMES = frozenset(name for model in (Network, Flips, Recipe) for name in model.model_fields)
 
 
@@ -106,7 +108,8 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
     """Load a recipe by name or from a YAML file, with changes such as `bso.gamma=1e-6` applied first.
 
-    A chip preset without a recipe of its own, or a YAML file that describes a chip, is trained as the mlp of that chip.
+    A chip preset without a recipe of its own, or a YAML file that describes a chip, is trained as the mlp of that chip
+    with the settings of the recipe `digits`: those published are for networks with BatchNorm, which a chip has not.
 
     Raises:
         InputError: names the field, its value and the rule that it breaks.
@@ -145,12 +148,14 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _of_chip(name: str, chip: Chip) -> dict[str, Any]:
+    settings = read_mapping(SETTINGS_OF_CHIPS, _shipped, "a recipe is")
     return {
+        **settings,
         "name": chip.name,
-        "network": {"model": "mlp", "chip": name},
+        "description": chip.description,
+        "network": {**settings["network"], "chip": name},
         "dataset": chip.workload.dataset,
         "epochs": max(chip.workload.epochs, 1),
-        "batch_size": 32,
     }
 
 

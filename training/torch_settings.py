@@ -1,5 +1,7 @@
 """Settings of torch that hold for a whole process."""
 
+import os
+
 import torch
 
 from flipcore.training.recipe import Recipe
@@ -10,6 +12,9 @@ def configure_torch(recipe: Recipe, *, deterministic: bool) -> None:
 
     The products of an mlp are so small that several threads only wait for each other.
     """
+    if deterministic:
+        # Without it cuBLAS refuses to be deterministic; it is read when a GPU is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
     if recipe.network.model == "mlp":
         torch.set_num_threads(1)
