@@ -105,6 +105,18 @@ def test_a_training_stopped_within_an_epoch_goes_on_bit_for_bit(
     assert_same(resumed(make, tmp_path, BATCHES + 2), whole)
 
 
+@pytest.mark.parametrize("algorithm", ["bso", "tbso"])
+def test_single_samples_go_on_bit_for_bit(algorithm: str, tmp_path: Path) -> None:
+    """They read and learn only the rows that have a spike or a trace."""
+
+    def make() -> TrainingRun:
+        return training(tmp_path, options(algorithm), batch_size=1)
+
+    whole = make()
+    whole.train(Watch(), None)
+    assert_same(resumed(make, tmp_path, 47), whole)
+
+
 @pytest.mark.parametrize("algorithm", ["bso", "bptt-adam"])
 def test_augmentation_and_normalisation_go_on_bit_for_bit(
     algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -316,3 +328,52 @@ def test_evaluation_sees_every_sample(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(training_run, "EVALUATION_BATCH", 4)
     assert run.evaluate() == expected
     assert np.isclose(expected * len(run.samples.test) % 1, 0)
+
+
+def test_statistics_are_averaged_before_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process normalises with its own samples."""
+    monkeypatch.setattr("flipcore.training.networks.vgg11", small_vgg)
+    seen: list[str] = []
+    run = TrainingRun(convolutional(epochs=1), options(), images((1, 8, 8)), CPU)
+    names = {id(tensor): name for name, tensor in run.learner.model.named_buffers()}
+    evaluate = run.evaluate
+
+    def remember() -> float:
+        seen.append("test")
+        return evaluate()
+
+    monkeypatch.setattr(run, "evaluate", remember)
+    monkeypatch.setattr(
+        training_run,
+        "average_over_processes",
+        lambda tensors: seen.extend(names[id(tensor)] for tensor in tensors),
+    )
+    run.train(Watch(), None)
+    layers = ("stem", "blocks.0", "blocks.2")
+    assert seen == [
+        *(f"{layer}.norm.running_{kind}" for layer in layers for kind in ("mean", "var")),
+        "test",
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_processes_share_every_batch(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Process 1 of 2 takes every second sample, of batches and of the test split alike."""
+    taken: list[list[int]] = []
+    samples = images()
+    read = type(samples.train).batch
+
+    def remember(split: Any, indices: Any) -> Tensor:
+        taken.append([int(one) for one in indices])
+        return read(split, indices)
+
+    run = TrainingRun(recipe(tmp_path), options(epochs=1), samples, CPU)
+    monkeypatch.setattr(type(samples.train), "batch", remember)
+    monkeypatch.setattr(training_run, "world_size", lambda: 2)
+    monkeypatch.setattr(training_run, "rank", lambda: number)
+    run.train(Watch(), None)
+    order = draws.sample_order(0, 0, 40).tolist()
+    assert taken[:BATCHES] == [order[8 * b + number : 8 * b + 8 : 2] for b in range(BATCHES)]
+    assert taken[BATCHES:] == [list(range(number, 15, 2))]

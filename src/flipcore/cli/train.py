@@ -4,8 +4,9 @@ import json as json_format
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -44,14 +45,14 @@ class Request:
     """What the command line asks for; it is kept in the folder of results, so that `--resume` needs nothing else."""
 
     recipe: dict[str, Any]
-    algorithms: tuple[str, ...]
+    algorithms: Annotated[tuple[str, ...], Field(min_length=1)]
     storage: Storage
     gate: bool
     amp: bool
-    first_seed: int
-    seeds: int
-    epochs: int | None
-    validation: float
+    first_seed: Annotated[int, Field(ge=0)]
+    seeds: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int | None, Field(ge=0)]
+    validation: Annotated[float, Field(ge=0, lt=1)]
     device: str
     deterministic: bool
 
@@ -201,12 +202,15 @@ def _read_figures(path: Path) -> dict[str, Any]:
 def _read_request(folder: Path) -> Request:
     path = folder / REQUEST
     try:
-        plain = json_format.loads(path.read_text(encoding="utf-8"))
-        return Request(**{**plain, "algorithms": tuple(plain["algorithms"])})
+        return TypeAdapter(Request).validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{folder}: no training began here: {REQUEST} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged or not a request: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "file"
+        raise InputError(f"{path}: damaged or not a request: {place}: {first['msg']}") from None
 
 
 def _load_data(recipe: Recipe, console: Console) -> SampleSet:
