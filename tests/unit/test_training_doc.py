@@ -72,6 +72,8 @@ def test_commands_are_understood(command: str) -> None:
 def test_tables_name_what_there_is() -> None:
     assert column("| `-a` |", 1) == list(ALGORITHMS)
     assert column("| `--storage` |", 1) == list(STORAGES)
+    (recipes,) = re.findall(r"come with the package: (.*?)\.\n", TEXT)
+    assert re.findall(r"`(.+?)`", recipes) == recipe_names()
 
 
 def test_links_lead_somewhere() -> None:
