@@ -24,7 +24,11 @@ def reach_a_registry() -> None:
 def test_extras_resolve_under_the_constraints(source_tree: Path, tmp_path: Path) -> None:
     reach_a_registry()
     report = tmp_path / "report.json"
-    what = ["--constraint", REPOSITORY / "constraints.txt", f"{source_tree}[train,events,nir,rtl,dev]"]
+    what = [
+        "--constraint",
+        REPOSITORY / "constraints.txt",
+        f"{source_tree}[train,events,nir,rtl,dev]",
+    ]
     how = ["--dry-run", "--ignore-installed", "--report", report, "-q"]
     done = subprocess.run(
         [*PIP, "install", *how, *what], capture_output=True, text=True, check=False
