@@ -121,7 +121,7 @@ STUDIES = {
             Setting("BSO", "bso", _flips("bso"), RESET),
             Setting("T-BSO", "tbso", _flips("tbso", square_rate=(1e-2,)), RESET),
         ),
-        points=8,
+        points=5,
     ),
     "training-threshold": Study(
         "digits",
@@ -147,7 +147,7 @@ STUDIES = {
                 KEEP,
             ),
         ),
-        points=8,
+        points=5,
     ),
     "training-bits": Study(
         "digits",

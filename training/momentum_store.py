@@ -5,7 +5,7 @@ Integer formats hold M = scale * m with one scale per layer:
 - Decay costs no pass over memory and no rounding: M <- (1 - r) M multiplies the scale alone.
 - A gradient is added with stochastic rounding, m <- m + round(G * r / scale + u), u uniform in (-1/2, 1/2): a random byte per element and a finer offset per chunk.
   The expected sum is exact to 2**-33 of a level, and where G is 0 nothing moves.
-- m saturates at +-127 (int8) or +-7 (int4). When more than one level in 64 of a sample is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at the next 8192 levels.
+- m saturates at +-127 (int8) or +-7 (int4). When more than one level in 64 of a sample is saturated after a step, all m are halved, rounded stochastically, and the scale is doubled; each step looks at the next 8192 levels, or at those that a single sample touched.
   Before a step whose largest addition would not fit, m is halved as often as needed; this also finds the first scale.
   So the scale follows the momentum up by these rules and down by the decay itself.
 
@@ -197,8 +197,11 @@ class IntegerMomentum(MomentumStore):
         start = self.updates % samples * SATURATION_SAMPLE
         span_end = self.first_half if start < self.first_half else self.num_elements
         levels = self.read(start, min(start + SATURATION_SAMPLE, span_end, self.num_elements))
-        saturated = (levels.abs() == self.limit).sum()
-        if int(saturated) > SATURATED_SHARE * levels.numel():
+        self.relieve(int((levels.abs() == self.limit).sum()), levels.numel())
+
+    def relieve(self, saturated: int, seen: int) -> None:
+        """Halve the levels if too many of those seen are saturated."""
+        if saturated > SATURATED_SHARE * seen:
             self._coarsen(1)
 
     def moved(self, start: int, stop: int, gradient: Tensor) -> Tensor:

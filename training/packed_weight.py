@@ -129,7 +129,7 @@ class PackedWeight(nn.Module):
         rows = row_factor.nonzero().squeeze(1)
         used = row_factor.index_select(0, rows).float()
         noise, offset = momentum.draw_noise(len(rows) * self.shape[1])
-        learn_rows(
+        saturated = learn_rows(
             self.bits.numpy(),
             momentum.storage.view(torch.int8).numpy(),
             rows.numpy(),
@@ -142,7 +142,7 @@ class PackedWeight(nn.Module):
             momentum.limit,
             keep_momentum,
         )
-        momentum.end()
+        momentum.relieve(saturated, noise.numel())
 
     def extend_second_moment(self, time_step: int) -> Tensor:
         """Second moment of a time step, a view float32 []; 0 if the step is seen for the first time."""

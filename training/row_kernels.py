@@ -44,10 +44,14 @@ def learn_rows(
         limit: int64, levels beyond flip.
         largest: int64, levels saturate at +- this.
         keep: whether a flip keeps the momentum.
+
+    Returns:
+        How many of the levels visited are saturated now.
     """
     columns = column_factor.shape[0]
     step = np.float32(2.0**-8)
     draw = 0
+    saturated = 0
     for k in range(rows.shape[0]):
         element = rows[k] * columns
         for j in range(columns):
@@ -60,5 +64,7 @@ def learn_rows(
                 if not keep:
                     level = 0
             levels[element] = level
+            saturated += level == largest or level == -largest
             element += 1
             draw += 1
+    return saturated
