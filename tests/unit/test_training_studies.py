@@ -151,3 +151,16 @@ def test_a_table_has_a_row_a_setting() -> None:
     assert len(lines) == 5
     assert len({line.count("|") for line in lines}) == 1
     assert "| - |" in lines[2]  # not on a chip
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "studies"
+RESULTS = sorted((DOCS / "training").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_tables_of_the_page_are_those_of_the_results(path: Path) -> None:
+    assert table(json.loads(path.read_text())) in (DOCS / "training.md").read_text()
+
+
+def test_there_are_results() -> None:
+    assert len(RESULTS) >= 3
