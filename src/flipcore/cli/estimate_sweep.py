@@ -17,7 +17,7 @@ from rich.table import Table
 
 from flipcore.chip import Chip, parse_chip, read_mapping, set_field
 from flipcore.cli.estimate import SWEEP_PLAN
-from flipcore.cli.estimate_tables import area_text, energy_text, print_sources
+from flipcore.cli.estimate_tables import area_text, energy_text, print_line, print_sources
 from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.files import write_whole
@@ -184,15 +184,11 @@ def _print(figures: dict[str, Any], out: Path | None) -> None:
         )
     console.print(table)
     if len(points) > SHOWN:
-        _line(console, f"... and {len(points) - SHOWN} more with --json or --out")
+        print_line(console, f"... and {len(points) - SHOWN} more with --json or --out")
     for warning in dict.fromkeys(line for row in points for line in row["warnings"]):
-        _line(console, f"[yellow]warning:[/] {warning}")
+        print_line(console, f"[yellow]warning:[/] {warning}")
     for line in figures["refused"]:
-        _line(console, f"[yellow]refused:[/] {line}")
+        print_line(console, f"[yellow]refused:[/] {line}")
     print_sources(console, figures)
     if out is not None:
-        _line(console, f"Files are in {out}")
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
+        print_line(console, f"Files are in {out}")

@@ -78,36 +78,37 @@ def _network(figures: Figures) -> str:
 def print_estimate(figures: Figures, out: Path | None) -> None:
     """Print one estimate on stdout."""
     console = Console()
-    _line(
+    print_line(
         console,
         f"\n{figures['name']}: {_network(figures)}, {figures['steps']} steps, at {figures['clock_mhz']:g} MHz "
         f"in {figures['technology']}: {figures['technology_title']}",
     )
-    _line(console, f"Counts of {figures['counts_from']}")
+    print_line(console, f"Counts of {figures['counts_from']}")
     console.print(_totals(figures))
     console.print(_phases(figures))
     console.print(_components(figures))
     console.print(_memories(figures))
     console.print(_alternatives(figures))
     for warning in figures["warnings"]:
-        _line(console, f"[yellow]warning:[/] {warning}")
+        print_line(console, f"[yellow]warning:[/] {warning}")
     print_sources(console, figures)
     if out is not None:
-        _line(console, f"Files are in {out}")
+        print_line(console, f"Files are in {out}")
 
 
 def print_sources(console: Console, figures: Figures) -> None:
     """Print what a technology leaves out, and each of its sources once, however many of its tables are used."""
     for note in figures["notes"]:
-        _line(console, f"note: {note}")
+        print_line(console, f"note: {note}")
     years: dict[tuple[str, ...], dict[int, None]] = {}
     for one in figures["sources"]:
         years.setdefault((one["authors"], one["title"], one["url"]), {})[one["year"]] = None
     for (authors, title, url), found in years.items():
-        _line(console, f"source: {authors}: {title} ({', '.join(map(str, found))}), {url}")
+        print_line(console, f"source: {authors}: {title} ({', '.join(map(str, found))}), {url}")
 
 
-def _line(console: Console, text: str) -> None:
+def print_line(console: Console, text: str) -> None:
+    """Print a line of text as it is, however wide the terminal."""
     console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -267,6 +268,6 @@ def print_comparison(chips: list[Figures]) -> None:
         )
     console.print(table)
     for name, chip in zip(names, chips, strict=True):
-        _line(console, f"{name}: counts of {chip['counts_from']}")
+        print_line(console, f"{name}: counts of {chip['counts_from']}")
         for warning in chip["warnings"]:
-            _line(console, f"[yellow]warning:[/] {name}: {warning}")
+            print_line(console, f"[yellow]warning:[/] {name}: {warning}")
