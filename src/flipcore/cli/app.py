@@ -1,6 +1,5 @@
 """The command line: options and help here, each command's work in a module of its own, loaded when it runs."""
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -9,7 +8,18 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flipcore.cli.nir import nir_app
-from flipcore.errors import FlipcoreError, InputError, ToolError
+from flipcore.cli.options import (
+    ChipArgument,
+    DatasetOption,
+    EpochsOption,
+    JsonOption,
+    SeedOption,
+    SetOption,
+    ValidationOption,
+    need_torch,
+    refuse_beside,
+)
+from flipcore.errors import FlipcoreError, InputError
 
 app = typer.Typer(
     name="flipcore",
@@ -24,25 +34,6 @@ app.add_typer(rtl_app, name="rtl")
 hw_app = typer.Typer(no_args_is_help=True, help="Measure what a technology costs.")
 app.add_typer(hw_app, name="hw")
 app.add_typer(nir_app, name="nir")
-
-ChipArgument = Annotated[
-    str, typer.Argument(help="A preset, or a chip description that ends in .yaml.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change the chip: core.momentum_bits=4 (in every layer), layers.0.neurons=128. Repeatable."),
-]  # fmt: skip
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of weights, order and rounding.")]
-DatasetOption = Annotated[
-    str | None,
-    typer.Option(help="digits, mnist, fashion-mnist, kmnist, idx:DIR, npz:FILE or nmnist:PATH; the preset's own by default."),
-]  # fmt: skip
-EpochsOption = Annotated[int | None, typer.Option(min=0, help="Epochs; the preset's by default.")]
-ValidationOption = Annotated[
-    float,
-    typer.Option(min=0.0, max=0.9, help="Test on this share of the training split, held out, in place of the test split."),
-]  # fmt: skip
 
 
 @app.command(
@@ -67,7 +58,7 @@ def simulate(
     from flipcore.cli import simulate as command
 
     if resume is not None:
-        _refuse_beside(
+        refuse_beside(
             context,
             "--resume",
             "chip",
@@ -82,7 +73,7 @@ def simulate(
         command.resume(resume, epochs, as_json=json)
         return
     if not learn:
-        _refuse_beside(context, "--no-learn", "epochs")
+        refuse_beside(context, "--no-learn", "epochs")
     command.start(
         command.Request(
             chip=chip,
@@ -197,11 +188,11 @@ def train(
     json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Train in PyTorch by the published algorithms: accuracy, flips, and the memory that training takes."""
-    _need_torch()
+    need_torch()
     from flipcore.cli import train as command
 
     if resume is not None:
-        _refuse_beside(
+        refuse_beside(
             context,
             "--resume",
             *(name for name in context.params if name not in ("resume", "json")),
@@ -275,7 +266,7 @@ def verify(
     from flipcore.cli import verification as command
 
     if random_chips:
-        _refuse_beside(context, "--random-chips", "chip", "changes", "dataset")
+        refuse_beside(context, "--random-chips", "chip", "changes", "dataset")
     command.verify(
         command.Request(
             chip=chip,
@@ -394,24 +385,6 @@ def validate(
     from flipcore.cli import characterization as command
 
     command.validate(liberty, work, technology, as_json=json)
-
-
-def _need_torch() -> None:
-    """Say which extra is missing before an import does it in many lines."""
-    if importlib.util.find_spec("torch") is None:
-        raise ToolError("torch is missing: install it with `pip install 'flipcore[train]'`")
-
-
-def _refuse_beside(context: typer.Context, option: str, *others: str) -> None:
-    """Refuse options that would be ignored beside this one."""
-    names = {
-        parameter.name: "/".join([*parameter.opts, *parameter.secondary_opts])
-        for parameter in context.command.params
-    }
-    for other in others:
-        source = context.get_parameter_source(other)
-        if source is not None and source.name == "COMMANDLINE":
-            raise InputError(f"{names[other]}: cannot be given with {option}, which settles it")
 
 
 def main() -> None:

@@ -6,16 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from flipcore.cli.options import JsonOption
 from flipcore.errors import InputError
 
 nir_app = typer.Typer(
     no_args_is_help=True,
     help="Exchange networks with other tools as NIR, the Neuromorphic Intermediate Representation.",
 )
-
-_JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-]
 
 
 @nir_app.command(
@@ -28,7 +25,7 @@ def export_command(
     weights: Annotated[Path | None, typer.Option(metavar="NPZ", help="Weights of the chip: the weights.npz of a run.")] = None,
     integrators: Annotated[Literal["if", "lif"], typer.Option(help="How neurons without leak go out: as IF, or as LIF with a time constant of 2^60 steps for tools that do not run IF, such as snnTorch 1.0.")] = "if",
     out: Annotated[Path, typer.Option(metavar="FILE.nir", help="File to write.")] = Path("network.nir"),
-    json: _JsonOption = False,
+    json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Write a chip's network, with its weights, as a NIR file that snnTorch, Norse and others read."""
     from flipcore.chip import load_chip
@@ -72,7 +69,7 @@ def import_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of chip.yaml and weights.npz.")] = Path("build/nir"),
     step_seconds: Annotated[float | None, typer.Option(min=1e-9, max=1e3, help="Length of a step, NIR's dt, by which tau becomes a leak; by default what flipcore's metadata say, or 0.0001.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What NIR does not say of the chip: steps=16, core.momentum_bits=4 (in every layer). Repeatable.")] = None,
-    json: _JsonOption = False,
+    json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Read a NIR file whose network fits a chip with one bit per synapse; what does not fit is refused with node and reason."""
     from flipcore.chip import chip_yaml
