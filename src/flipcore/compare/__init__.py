@@ -1,0 +1,1 @@
+"""Software against the chip: the same data, the same network, every way to train it."""
