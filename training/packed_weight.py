@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flipcore.errors import InputError
 from flipcore.training.momentum_store import IntegerMomentum, momentum_store
 from flipcore.training.packing import pack_flags, pack_signs, unpack_signs
-from flipcore.training.row_kernels import add_rows, learn_rows
+from flipcore.training.row_kernels import SIGNS_OF_BYTE, add_rows, learn_rows
 
 if TYPE_CHECKING:
     from flipcore.training.fused_flips import FusedFlips
@@ -98,7 +98,14 @@ class PackedWeight(nn.Module):
         rows = factors.nonzero().squeeze(1)
         sums = torch.zeros(self.shape[1])
         used = factors.index_select(0, rows).float()
-        add_rows(self.bits.numpy(), rows.numpy(), used.numpy(), sums.numpy())
+        add_rows(
+            self.bits.numpy(),
+            rows.numpy(),
+            used.numpy(),
+            SIGNS_OF_BYTE,
+            np.empty(self.shape[1], np.float32),
+            sums.numpy(),
+        )
         return sums
 
     def learn_outer(
@@ -138,9 +145,13 @@ class PackedWeight(nn.Module):
             noise.numpy(),
             np.float32(momentum.gain),
             np.float32(offset),
-            int(momentum.in_levels(threshold)),
-            momentum.limit,
+            np.float32(int(momentum.in_levels(threshold))),
+            np.float32(momentum.limit),
             keep_momentum,
+            SIGNS_OF_BYTE,
+            np.empty(self.shape[1], np.float32),
+            np.empty(self.shape[1], np.float32),
+            np.empty(self.shape[1], np.uint8),
         )
         momentum.relieve(saturated, noise.numel())
 
