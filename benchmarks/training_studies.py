@@ -20,7 +20,7 @@ from flipcore.training.algorithms import find_algorithm
 from flipcore.training.data import hold_out, load_samples
 from flipcore.training.networks import network_steps
 from flipcore.training.options import STORAGES, Options, Storage
-from flipcore.training.recipe import load_recipe
+from flipcore.training.recipe import load_recipe, recipe_document
 from flipcore.training.training_results import figures
 from flipcore.training.training_run import Epoch, Progress, TrainingRun
 
@@ -68,9 +68,10 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """File of its figures, named after all that fixes them."""
-        text = repr((self.recipe, self.changes, self.algorithm, self.storage, self.gate))
-        text += repr((self.epochs, self.seed, self.validation))
+        """File of its figures, named after all that fixes them: the recipe's content, as its file may change."""
+        document = recipe_document(load_recipe(self.recipe, self.changes))
+        how = (self.algorithm, self.storage, self.gate, self.epochs, self.seed, self.validation)
+        text = json.dumps([document, *how], sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 
 

@@ -11,7 +11,7 @@ from flipcore.sim.engine import Engine
 from flipcore.sim.layout import empty_state, store_weights
 from flipcore.training.nir_import import import_network
 
-REASON = "snnTorch or Norse is not installed (pip install snntorch norse, under constraints.txt)"
+REASON = "snnTorch or Norse is not installed: they come with the extra dev"
 pytest.importorskip("snntorch", reason=REASON)
 pytest.importorskip("norse", reason=REASON)
 import torch  # noqa: E402

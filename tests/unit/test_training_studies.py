@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import Future
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_jobs_that_differ_have_files_of_their_own() -> None:
     assert len({job.path for job in jobs}) == len(jobs)
     assert replace(JOB).path == JOB.path
     assert replace(JOB, folder=Path("elsewhere")).path.name == JOB.path.name
+
+
+def test_a_job_of_another_recipe_content_has_another_file(tmp_path: Path) -> None:
+    """A recipe's file may change under its name: what it gave before is then stale."""
+    recipe = tmp_path / "mine.yaml"
+    shipped = resources.files("flipcore.training").joinpath("recipes/digits.yaml").read_text()
+    recipe.write_text(shipped)
+    before = replace(JOB, recipe=str(recipe)).path
+    assert replace(JOB, recipe=str(recipe)).path == before
+    recipe.write_text(shipped.replace("batch_size: 32", "batch_size: 16"))
+    assert replace(JOB, recipe=str(recipe)).path != before
 
 
 def test_a_job_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
