@@ -39,8 +39,8 @@ def _encode_pixels(pixels, num_steps, events, starts, lit, level):
         for t in range(num_steps):
             for k in range(num_lit):
                 raised = level[k] + pixels[sample, lit[k]]
-                spike = raised >= INPUT_THRESHOLD
-                level[k] = raised - INPUT_THRESHOLD * spike
+                spike = numerics.fires(raised, INPUT_THRESHOLD)
+                level[k] = numerics.reset_potential(raised, spike, INPUT_THRESHOLD, 1)
                 events[total] = lit[k]
                 total += spike
             starts[sample * num_steps + t + 1] = total

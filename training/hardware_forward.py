@@ -8,6 +8,7 @@ from torch import Tensor
 
 from flipcore import numerics
 from flipcore.chip import Chip, Core
+from flipcore.training.data import input_spikes
 
 
 class Fired(NamedTuple):
@@ -34,14 +35,9 @@ def encode_pixels(pixels: Tensor, num_steps: int) -> Tensor:
     Returns:
         bool [..., steps, axons], on the pixels' device.
     """
-    level = torch.full_like(pixels, numerics.INPUT_START, dtype=torch.int32)
-    spikes = []
-    for _ in range(num_steps):
-        level = level + pixels
-        spike = level >= numerics.INPUT_THRESHOLD
-        level = level - numerics.INPUT_THRESHOLD * spike
-        spikes.append(spike)
-    return torch.stack(spikes, dim=-2)
+    *samples, axons = pixels.shape
+    spikes = input_spikes(pixels.reshape(-1, axons), num_steps).bool()
+    return spikes.movedim(0, 1).reshape(*samples, num_steps, axons)
 
 
 def synaptic_input(events: Tensor, weights: Tensor) -> Tensor:
