@@ -63,6 +63,9 @@ def _draw(axes: Any, row: Row) -> None:
     # Linear up to the first measured point, so that the start is there, and logarithmic beyond.
     axes.set_xscale("symlog", linthresh=samples[1], linscale=0.3)
     axes.set_xlim(0, samples[-1])
+    ticks = [0, *(10**k for k in range(8) if 1.5 * samples[1] < 10**k <= samples[-1])]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
     axes.set_title(row.disturbance, fontsize="small")
     axes.set_xlabel("samples learnt", fontsize="small")
     axes.tick_params(labelsize="x-small")

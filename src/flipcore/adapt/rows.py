@@ -54,7 +54,7 @@ class Row:
         after_mean, after_std: in the disturbed world, before anything was learnt there.
         recovered_mean, recovered_std: after the last sample.
         regained: share of the mean loss that learning brought back; None if less than half a point was lost.
-        until_recovered: cost up to the first measured point at which the mean accuracy had regained 90 % of the loss; None if it never had.
+        until_recovered: cost up to the first measured point from which on the mean accuracy stayed where 90 % of the loss was regained; None if there was no loss, or no such point.
         in_all: cost of all samples.
         undisturbed_mean, undisturbed_std: accuracy in the former world after the last sample; None for a broken chip, which has no former world to go back to.
     """
@@ -92,14 +92,7 @@ def make_row(chip: Chip, costs: tuple[ActionCost, ...], runs: Sequence[Adaptatio
     before = statistics.fmean(run.before for run in runs)
     loss = before - after.accuracy_mean
     is_loss = loss >= SMALLEST_LOSS
-    reached = next(
-        (
-            k
-            for k, point in enumerate(curve)
-            if is_loss and point.accuracy_mean >= before - (1 - RECOVERED) * loss
-        ),
-        None,
-    )
+    reached = _stays_above(curve, before - (1 - RECOVERED) * loss) if is_loss else None
     undisturbed = [run.undisturbed for run in runs if run.undisturbed is not None]
     return Row(
         disturbance=first.disturbance,
@@ -117,6 +110,13 @@ def make_row(chip: Chip, costs: tuple[ActionCost, ...], runs: Sequence[Adaptatio
         undisturbed_std=_deviation(undisturbed),
         curve=curve,
     )
+
+
+def _stays_above(curve: Sequence[CurvePoint], level: float) -> int | None:
+    """First point from which on the mean stays at the level: a curve may touch it by chance and fall again."""
+    below = [k for k, point in enumerate(curve) if point.accuracy_mean < level]
+    first = below[-1] + 1 if below else 0
+    return first if first < len(curve) else None
 
 
 def _curve_point(runs: Sequence[Adaptation], k: int) -> CurvePoint:

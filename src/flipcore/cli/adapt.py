@@ -12,18 +12,16 @@ from rich.table import Table
 
 from flipcore.adapt.base import Schedule, base_data, read_base
 from flipcore.adapt.disturbances import Disturbance, parse_disturbance, parse_disturbances
-from flipcore.adapt.folder import Finished, Plan, run_plan
+from flipcore.adapt.folder import Plan, run_plan
 from flipcore.adapt.images import image_side
-from flipcore.adapt.plot import plot_rows
-from flipcore.adapt.rows import Cost, Row, make_row, priced, rows_csv
+from flipcore.adapt.results import Results, make_results, write_results
+from flipcore.adapt.rows import Row
 from flipcore.chip import load_chip, preset_names
 from flipcore.cli.display import RunDisplay, leave_interrupted
 from flipcore.cli.estimate_tables import energy_text, print_line
 from flipcore.cli.options import refuse_beside
 from flipcore.errors import InputError
-from flipcore.files import write_whole
-from flipcore.hwmodel.energy import action_costs
-from flipcore.hwmodel.technology import Technology, load_technology
+from flipcore.hwmodel.technology import load_technology
 from flipcore.sim import run as runs
 from flipcore.sim.data import Dataset
 
@@ -61,14 +59,12 @@ def run(context: typer.Context, request: Request, *, as_json: bool) -> None:
             finished = run_plan(plan, dataset, display)
         except runs.Interrupted:
             leave_interrupted(console, f"the same command, with --out {plan.out}")
-    costs = action_costs(plan.chip, technology)
-    rows = [make_row(plan.chip, costs, seeds) for seeds in finished.adaptations.values()]
-    figures = _figures(plan, dataset, finished, technology, rows)
-    _write(plan.out, figures, rows)
+    results = make_results(plan, dataset, finished, technology)
+    figures = write_results(plan.out, results)
     if as_json:
         print(json_format.dumps(figures))
     else:
-        _print(figures, rows, priced(plan.chip, costs, finished.training))
+        _print(results, figures)
 
 
 def _plan(context: typer.Context, request: Request) -> tuple[Plan, Dataset]:
@@ -107,44 +103,8 @@ def _plan(context: typer.Context, request: Request) -> tuple[Plan, Dataset]:
     return plan, dataset
 
 
-def _figures(
-    plan: Plan, dataset: Dataset, finished: Finished, technology: Technology, rows: list[Row]
-) -> dict[str, Any]:
-    """All figures, ready for JSON; of the counts the folder's `pairs` hold more."""
-    chip = plan.chip
-    training = priced(chip, action_costs(chip, technology), finished.training)
-    speeds = [one.samples_per_second for seeds in finished.adaptations.values() for one in seeds]
-    return {
-        "name": chip.name,
-        "dataset": plan.settings.dataset,
-        "network": [chip.inputs, *(core.neurons for core in chip.layers)],
-        "steps": chip.steps,
-        "momentum_bits": chip.layers[0].momentum_bits,
-        "test_split": "validation" if plan.settings.validation else "test",
-        "test_samples": len(dataset.test),
-        "schedule": plan.schedule,
-        "clock_mhz": chip.clock_mhz,
-        "technology": technology.name,
-        "technology_title": technology.title,
-        "training": asdict(training),
-        "rows": [asdict(row) for row in rows],
-        "samples_per_second": {"slowest": min(speeds), "fastest": max(speeds)},
-        "folder": str(plan.out),
-    }
-
-
-def _write(out: Path, figures: dict[str, Any], rows: list[Row]) -> None:
-    title = (
-        f"{figures['name']} on {figures['dataset']}, {figures['momentum_bits']}-bit momentum: "
-        "accuracy while the trained chip learns on in a disturbed world"
-    )
-    plot_rows(rows, title, out / "adapt")
-    write_whole(out / "adapt.csv", rows_csv(rows).encode())
-    document = json_format.dumps(figures, indent=1) + "\n"
-    write_whole(out / "adapt.json", document.encode())
-
-
-def _print(figures: dict[str, Any], rows: list[Row], training: Cost) -> None:
+def _print(results: Results, figures: dict[str, Any]) -> None:
+    rows, training = results.rows, results.training
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
