@@ -1,30 +1,20 @@
 """`flipcore simulate`: start or continue a run, show how it goes, print and keep its results."""
 
 import json as json_format
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flipcore.chip import Chip, load_chip
+from flipcore.chip import load_chip
 from flipcore.cli.display import RunDisplay, leave_interrupted
 from flipcore.cli.tables import print_results
-from flipcore.errors import InputError
-from flipcore.hwmodel.alternatives import training_state_bits
-from flipcore.hwmodel.memory import memory_bits
+from flipcore.session import Tell, continue_run, finish_run, load_data, prepare_run
 from flipcore.sim import run as runs
-from flipcore.sim.data import Dataset, load_dataset, split_validation
-from flipcore.sim.folder_lock import folder_lock
 from flipcore.sim.logbook import Logbook
-from flipcore.sim.results import create_run_dir, figures, free_run_dir, write_results
-from flipcore.sim.run_plot import plot_run
-from flipcore.sim.storage import load_weights
-
-COMPILE_NOTICE_SECONDS = 2.0  # loading from the cache is faster than that
+from flipcore.sim.results import create_run_dir, free_run_dir
 
 
 @dataclass(frozen=True)
@@ -52,10 +42,7 @@ def start(request: Request, *, as_json: bool) -> None:
         weights=str(request.weights) if request.weights else "",
     )
     console = Console(stderr=True)
-    dataset = _load_data(chip, settings, console)
-    run = runs.Run(chip, dataset, settings)
-    if request.weights:
-        load_weights(request.weights, chip, run.engine.state)
+    run = prepare_run(chip, load_data(chip, settings, _progress(console)), settings)
     run_dir = request.out or free_run_dir(chip.name, settings.seed)
     create_run_dir(run_dir)
     _finish(run, run_dir, console, as_json=as_json)
@@ -63,68 +50,25 @@ def start(request: Request, *, as_json: bool) -> None:
 
 def resume(run_dir: Path, epochs: int | None, *, as_json: bool) -> None:
     """Continue a run, to more epochs if asked."""
-    checkpoint = runs.load_checkpoint(run_dir)
-    settings = checkpoint.settings
-    if epochs is not None:
-        begun = checkpoint.progress.epoch + (checkpoint.progress.position > 0)
-        if epochs < begun:
-            raise InputError(f"--epochs {epochs}: {run_dir} has already begun its epoch {begun}")
-        settings = replace(settings, epochs=epochs)
     console = Console(stderr=True)
-    dataset = _load_data(checkpoint.chip, settings, console)
-    run = runs.resume_run(checkpoint, dataset, settings)
+    run = continue_run(run_dir, epochs, _progress(console))
     _finish(run, run_dir, console, as_json=as_json)
 
 
-def _load_data(chip: Chip, settings: runs.Settings, console: Console) -> Dataset:
-    def tell(line: str) -> None:
-        console.print(line, highlight=False)
-
-    dataset = load_dataset(
-        settings.dataset, num_steps=chip.steps, progress=tell if console.is_terminal else None
-    )
-    if settings.validation:
-        dataset = split_validation(dataset, settings.validation, settings.seed)
-    return dataset
+def _progress(console: Console) -> Tell | None:
+    """What hears of downloads: nobody where no person watches."""
+    return partial(console.print, highlight=False) if console.is_terminal else None
 
 
 def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) -> None:
-    with folder_lock(run_dir):
-        # From here on a kill at any moment leaves something to go on with.
-        run.save(run_dir)
-        _compile(run, console)
-        _train(run, run_dir, console)
-        results: dict[str, Any] = {
-            **figures(run, run.final_accuracy()),
-            "memory_bits": memory_bits(run.chip),
-            "training_state_bits": training_state_bits(run.chip),
-            "run_dir": str(run_dir),
-        }
-        write_results(run_dir, run, results)
-        plot_run(results, run_dir / "report")
+    try:
+        results = finish_run(run, run_dir, lambda: _Display(run, run_dir, console), console.print)
+    except runs.Interrupted:
+        leave_interrupted(console, f"flipcore simulate --resume {run_dir}")
     if as_json:
         print(json_format.dumps(results))
     else:
         print_results(run.chip, results)
-
-
-def _train(run: runs.Run, run_dir: Path, console: Console) -> None:
-    with _Display(run, run_dir, console) as display:
-        try:
-            run.train(display, run_dir)
-        except runs.Interrupted:
-            leave_interrupted(console, f"flipcore simulate --resume {run_dir}")
-
-
-def _compile(run: runs.Run, console: Console) -> None:
-    """Compile the loops before any clock runs, and say so if it takes time."""
-    message = "Compiling the simulator's loops, once on this machine (about half a minute) ..."
-    notice = threading.Timer(COMPILE_NOTICE_SECONDS, console.print, [message])
-    notice.start()
-    nothing = np.zeros(0, np.int64)
-    split = run.dataset.train
-    run.engine.train(split.read(nothing), split.labels[nothing], run.train_counts)
-    notice.cancel()
 
 
 class _Display(RunDisplay):
