@@ -85,15 +85,19 @@ def finish_run(run: Run, run_dir: Path, watch: Watch, tell: Tell) -> dict[str, A
         compile_loops(run, tell)
         with watch() as observer:
             run.train(observer, run_dir)
-        results: dict[str, Any] = {
-            **figures(run, run.final_accuracy()),
-            "memory_bits": memory_bits(run.chip),
-            "training_state_bits": training_state_bits(run.chip),
-            "run_dir": str(run_dir),
-        }
+        results = {**run_figures(run), "run_dir": str(run_dir)}
         write_results(run_dir, run, results)
         plot_run(results, run_dir / "report")
     return results
+
+
+def run_figures(run: Run) -> dict[str, Any]:
+    """Figures of a run that has learnt, with the chip's memory and that of other ways to train its network."""
+    return {
+        **figures(run, run.final_accuracy()),
+        "memory_bits": memory_bits(run.chip),
+        "training_state_bits": training_state_bits(run.chip),
+    }
 
 
 def compile_loops(run: Run, tell: Tell) -> None:

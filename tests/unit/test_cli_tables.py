@@ -1,6 +1,7 @@
 """What the tables of a run say."""
 
 import pytest
+from rich.console import Console
 
 from flipcore.chip import Chip, load_chip
 from flipcore.cli.tables import print_results
@@ -18,6 +19,7 @@ def show(chip: Chip) -> None:
             "test_samples": 2, "train": side, "inference": side, "warnings": [], "run_dir": "runs/x",
             "memory_bits": memory_bits(chip), "training_state_bits": training_state_bits(chip),
         },
+        Console(),
     )  # fmt: skip
 
 

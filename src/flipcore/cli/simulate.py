@@ -68,7 +68,7 @@ def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) ->
     if as_json:
         print(json_format.dumps(results))
     else:
-        print_results(run.chip, results)
+        print_results(run.chip, results, Console())
 
 
 class _Display(RunDisplay):

@@ -10,9 +10,8 @@ from flipcore.chip import Chip
 SMALLEST_STORE = 100  # bits; below, the table would say 0.0 kbit
 
 
-def print_results(chip: Chip, results: dict[str, Any]) -> None:
-    """Print a run's figures on stdout."""
-    console = Console()
+def print_results(chip: Chip, results: dict[str, Any], console: Console) -> None:
+    """Print a run's figures."""
     train, inference = results["train"], results["inference"]
     network = "-".join(map(str, [chip.inputs, *(core.neurons for core in chip.layers)]))
     console.print(
@@ -48,7 +47,8 @@ def print_results(chip: Chip, results: dict[str, Any]) -> None:
     _print_memory(console, results)
     for warning in results["warnings"]:
         console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
-    console.print(f"Results are in {results['run_dir']}", highlight=False, soft_wrap=True)
+    if results.get("run_dir"):
+        console.print(f"Results are in {results['run_dir']}", highlight=False, soft_wrap=True)
 
 
 def _print_memory(console: Console, results: dict[str, Any]) -> None:
