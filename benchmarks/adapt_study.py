@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flipcore.adapt.base import Schedule, base_data
+from flipcore.adapt.base import Schedule
 from flipcore.adapt.disturbances import Disturbance, parse_disturbances
 from flipcore.adapt.folder import Plan, run_plan
 from flipcore.adapt.images import image_side
@@ -17,6 +17,7 @@ from flipcore.adapt.results import make_results, result_figures, write_results
 from flipcore.chip import load_chip
 from flipcore.files import write_whole
 from flipcore.hwmodel.technology import load_technology
+from flipcore.session import load_data
 from flipcore.sim.run import Epoch, Progress, Settings
 
 TUNING_SHARE = 0.3  # of the training split, held out to choose the schedule
@@ -75,6 +76,9 @@ class _Silence:
     def on_epoch(self, epoch: Epoch) -> None:
         """Nothing."""
 
+    def on_notice(self, line: str) -> None:
+        """Nothing."""
+
     def on_pair(self, disturbance: Disturbance, seed: int, samples: int) -> None:
         print(f"  {disturbance.name}, seed {seed}", flush=True)
 
@@ -95,7 +99,7 @@ def study(name: str, work: Path, dataset: str | None) -> dict[str, Any]:
         seed=0,
         validation=asked.validation,
     )
-    whole = base_data(chip, settings)
+    whole = load_data(chip, settings, None)
     disturbances = parse_disturbances(asked.disturb, image_side(whole), whole.num_classes - 1)
     plan = Plan(
         run_dir=None,

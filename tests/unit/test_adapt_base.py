@@ -58,7 +58,7 @@ def dataset() -> Dataset:
 @pytest.fixture
 def base(chip: Chip, dataset: Dataset, tmp_path: Path) -> Base:
     """The trained chip."""
-    return train_base(chip, dataset, SETTINGS, tmp_path / "trained", Ear())
+    return train_base(chip, dataset, SETTINGS, tmp_path / "trained", Ear(), print)
 
 
 def test_the_chip_starts_with_what_the_run_ended_with(
@@ -86,11 +86,11 @@ def test_engines_share_nothing(base: Base) -> None:
 
 
 def test_a_trained_chip_is_not_trained_again(chip: Chip, dataset: Dataset, base: Base) -> None:
-    again = train_base(chip, dataset, SETTINGS, base.run_dir, Ear(0))
+    again = train_base(chip, dataset, SETTINGS, base.run_dir, Ear(0), print)
     assert again.digest() == base.digest()
     other = Settings(dataset="tiny", epochs=3, seed=4)
     with pytest.raises(InputError, match="holds another trained chip: choose another --out"):
-        train_base(chip, dataset, other, base.run_dir, Ear())
+        train_base(chip, dataset, other, base.run_dir, Ear(), print)
 
 
 def test_an_interrupted_training_goes_on(
@@ -98,11 +98,11 @@ def test_an_interrupted_training_goes_on(
 ) -> None:
     folder = tmp_path / "cut"
     with pytest.raises(Interrupted):
-        train_base(chip, dataset, SETTINGS, folder, Ear(1))
+        train_base(chip, dataset, SETTINGS, folder, Ear(1), print)
     assert not (folder / "run.json").exists()
     with pytest.raises(InputError, match="holds another trained chip"):
-        train_base(chip, dataset, Settings(dataset="tiny", epochs=9, seed=4), folder, Ear())
-    went_on = train_base(chip, dataset, SETTINGS, folder, Ear())
+        train_base(chip, dataset, Settings(dataset="tiny", epochs=9, seed=4), folder, Ear(), print)
+    went_on = train_base(chip, dataset, SETTINGS, folder, Ear(), print)
     np.testing.assert_array_equal(
         went_on.engine(0, "continue").state.weights, base.engine(0, "continue").state.weights
     )

@@ -53,6 +53,9 @@ class Ear:
         """Note it."""
         self.trainings.append(samples)
 
+    def on_notice(self, line: str) -> None:
+        """Nothing."""
+
     def on_pair(self, disturbance: Disturbance, seed: int, samples: int) -> None:
         """Note it."""
         self.pairs.append((disturbance.name, seed, samples))

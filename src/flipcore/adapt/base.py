@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +14,10 @@ from flipcore.chip import Chip
 from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.hwmodel.estimate import run_workload
-from flipcore.sim.data import Dataset, load_dataset, split_validation
+from flipcore.session import Tell, finish_run
+from flipcore.sim.data import Dataset
 from flipcore.sim.engine import Engine
 from flipcore.sim.layout import initial_state
-from flipcore.sim.results import figures, write_results
 from flipcore.sim.run import (
     CHECKPOINT,
     Observer,
@@ -110,14 +110,6 @@ def _told_in_one_line(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read: {reason}") from None
 
 
-def base_data(chip: Chip, settings: Settings) -> Dataset:
-    """Load the data of a training; with a validation share, what was held out in place of the test split."""
-    dataset = load_dataset(settings.dataset, num_steps=chip.steps)
-    if settings.validation:
-        dataset = split_validation(dataset, settings.validation, settings.seed)
-    return dataset
-
-
 def without_class(dataset: Dataset, label: int) -> Dataset:
     """The data set without the samples of a class, in both splits.
 
@@ -135,9 +127,17 @@ def without_class(dataset: Dataset, label: int) -> Dataset:
 
 
 def train_base(
-    chip: Chip, dataset: Dataset, settings: Settings, folder: Path, observer: Observer
+    chip: Chip, dataset: Dataset, settings: Settings, folder: Path, observer: Observer, tell: Tell
 ) -> Base:
     """Train a chip in a run directory of its own; finished or interrupted before, it goes on from there.
+
+    Args:
+        chip: to be trained.
+        dataset: what it learns.
+        settings: of the run.
+        folder: becomes a run directory as `flipcore simulate` leaves it.
+        observer: told and asked while it trains.
+        tell: hears that loops are compiled, if that takes long.
 
     Raises:
         Interrupted: the observer said so; a checkpoint was written before.
@@ -159,6 +159,5 @@ def train_base(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: cannot be created: {error.strerror}") from None
-    run.train(observer, folder)
-    write_results(folder, run, figures(run, run.final_accuracy()))
+    finish_run(run, folder, lambda: nullcontext(observer), tell)
     return read_base(folder)

@@ -57,6 +57,9 @@ class Ear(Observer, Watcher, Protocol):
     def on_training(self, samples: int) -> None:
         """A chip is trained first, with so many samples."""
 
+    def on_notice(self, line: str) -> None:
+        """Something that takes long goes on, in words."""
+
     def on_pair(self, disturbance: Disturbance, seed: int, samples: int) -> None:
         """An adaptation with so many samples begins."""
 
@@ -150,7 +153,8 @@ def _trained(plan: Plan, whole: Dataset, label: float | None, ear: Ear) -> Train
         return Trained(read_base(plan.run_dir), known, whole)
     folder = plan.out / ("trained" if label is None else f"trained-without-{label:g}")
     ear.on_training(len(known.train) * plan.settings.epochs)
-    return Trained(train_base(plan.chip, known, plan.settings, folder, ear), known, whole)
+    base = train_base(plan.chip, known, plan.settings, folder, ear, ear.on_notice)
+    return Trained(base, known, whole)
 
 
 def _pairs(

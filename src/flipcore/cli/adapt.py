@@ -2,6 +2,7 @@
 
 import json as json_format
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from flipcore.adapt.base import Schedule, base_data, read_base
+from flipcore.adapt.base import Schedule, read_base
 from flipcore.adapt.disturbances import Disturbance, parse_disturbance, parse_disturbances
 from flipcore.adapt.folder import Plan, run_plan
 from flipcore.adapt.images import image_side
@@ -22,6 +23,7 @@ from flipcore.cli.estimate_tables import energy_text, print_line
 from flipcore.cli.options import refuse_beside
 from flipcore.errors import InputError
 from flipcore.hwmodel.technology import load_technology
+from flipcore.session import load_data
 from flipcore.sim import run as runs
 from flipcore.sim.data import Dataset
 
@@ -52,8 +54,8 @@ def run(context: typer.Context, request: Request, *, as_json: bool) -> None:
     for text in request.disturb:
         if text != "all":
             parse_disturbance(text)  # refused before anything is loaded
-    plan, dataset = _plan(context, request)
     console = Console(stderr=True)
+    plan, dataset = _plan(context, request, console)
     with _Display(plan, len(dataset.train), console) as display:
         try:
             finished = run_plan(plan, dataset, display)
@@ -67,7 +69,7 @@ def run(context: typer.Context, request: Request, *, as_json: bool) -> None:
         _print(results, figures)
 
 
-def _plan(context: typer.Context, request: Request) -> tuple[Plan, Dataset]:
+def _plan(context: typer.Context, request: Request, console: Console) -> tuple[Plan, Dataset]:
     """Everything that fixes the figures, checked; and the data."""
     path = Path(request.source)
     run_dir = path if request.source not in preset_names() and path.is_dir() else None
@@ -87,7 +89,9 @@ def _plan(context: typer.Context, request: Request) -> tuple[Plan, Dataset]:
         )
         if not settings.epochs:
             raise InputError(f"{request.source}: 0 epochs of training leave nothing to lose")
-    dataset = base_data(chip, settings)
+    # Of downloads hears nobody where no person watches.
+    tell = partial(console.print, highlight=False) if console.is_terminal else None
+    dataset = load_data(chip, settings, tell)
     last_class = dataset.num_classes - 1
     name = run_dir.resolve().name if run_dir is not None else f"{chip.name}-seed{settings.seed}"
     plan = Plan(
@@ -192,6 +196,10 @@ class _Display(RunDisplay):
 
     def on_epoch(self, epoch: runs.Epoch) -> None:
         """Nothing: the run directory has its figures."""
+
+    def on_notice(self, line: str) -> None:
+        """Print it above the bar."""
+        self._bar.console.print(line)
 
     def on_pair(self, disturbance: Disturbance, seed: int, samples: int) -> None:
         """Name what adapts."""
