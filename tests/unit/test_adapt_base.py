@@ -1,11 +1,13 @@
 """The trained chip: of a run directory or trained here, powered on with weights and momentum."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flipcore import session
 from flipcore.adapt.base import Base, read_base, train_base, without_class
 from flipcore.chip import Chip, parse_chip
 from flipcore.errors import InputError
@@ -41,6 +43,14 @@ class Ear:
         """Whether there were enough chunks."""
         self.left -= 1
         return self.left < 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Trained chips without their pictures, which take longer than the training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "plot_run", lambda results, path: None)
+        yield
 
 
 @pytest.fixture(scope="module")

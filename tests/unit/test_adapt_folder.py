@@ -1,13 +1,14 @@
 """Plans: pairs that are kept and used again, folders of other requests, what each seed and disturbance does."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flipcore import draws
+from flipcore import draws, session
 from flipcore.adapt.adaptation import Adaptation
 from flipcore.adapt.disturbances import Disturbance, parse_disturbance
 from flipcore.adapt.folder import Plan, run_plan
@@ -68,6 +69,14 @@ class Ear:
         """Whether there were enough questions."""
         self.left -= 1
         return self.left < 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Trained chips without their pictures, which take longer than the training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "plot_run", lambda results, path: None)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -153,7 +153,9 @@ def _trained(plan: Plan, whole: Dataset, label: float | None, ear: Ear) -> Train
         return Trained(read_base(plan.run_dir), known, whole)
     folder = plan.out / ("trained" if label is None else f"trained-without-{label:g}")
     ear.on_training(len(known.train) * plan.settings.epochs)
-    base = train_base(plan.chip, known, plan.settings, folder, ear, ear.on_notice)
+    # Weights that a run started from may know the class that is to be new.
+    settings = replace(plan.settings, weights="")
+    base = train_base(plan.chip, known, settings, folder, ear, ear.on_notice)
     return Trained(base, known, whole)
 
 
