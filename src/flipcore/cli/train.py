@@ -19,9 +19,7 @@ from flipcore.sim.logbook import Logbook
 from flipcore.sim.results import create_run_dir, free_folder
 from flipcore.training import training_run as runs
 from flipcore.training.algorithms import find_algorithm
-from flipcore.training.checkpoint import CHECKPOINT
 from flipcore.training.data import SampleSet, hold_out, load_samples
-from flipcore.training.deployment import chip_state, write_deployment
 from flipcore.training.distributed import (
     Device,
     local_device,
@@ -34,7 +32,8 @@ from flipcore.training.networks import network_steps
 from flipcore.training.options import Options, Storage
 from flipcore.training.recipe import Recipe, load_recipe, parse_recipe, recipe_document
 from flipcore.training.torch_settings import configure_torch
-from flipcore.training.training_results import deployed_chip, figures, rows_of, run_document
+from flipcore.training.training_folder import logged_values, train_in_folder
+from flipcore.training.training_results import rows_of
 
 REQUEST = "request.json"
 RESULTS = "train.json"
@@ -169,34 +168,14 @@ def _train_one(
     )
     run_dir = folder / options.title
     run_dir.mkdir(exist_ok=True)
-    done = run_dir / "run.json"
-    if done.is_file():
-        return _read_figures(done)
-    run = runs.TrainingRun(recipe, options, held_out, device)
-    if (run_dir / CHECKPOINT).is_file():
-        run.restore(run_dir)
-    with _Display(run, run_dir, console) as display:
-        try:
-            run.train(display, run_dir)
-        except runs.Interrupted:
-            leave_interrupted(console, f"flipcore train --resume {folder}")
-    results = figures(run)
-    if rank() == 0:
-        chip = deployed_chip(run)
-        if chip is not None:
-            write_deployment(run_dir, chip_state(run.learner.model, chip, options.seed), chip)
-        write_whole(done, (json_format.dumps(run_document(run, results), indent=1) + "\n").encode())
-    return results
-
-
-def _read_figures(path: Path) -> dict[str, Any]:
     try:
-        figures_read = json_format.loads(path.read_text(encoding="utf-8"))["figures"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged or not a finished training: {error}") from None
-    if not isinstance(figures_read, dict):
-        raise InputError(f"{path}: damaged or not a finished training: figures is no mapping")
-    return figures_read
+        return train_in_folder(
+            lambda: runs.TrainingRun(recipe, options, held_out, device),
+            run_dir,
+            lambda run: _Display(run, run_dir, console),
+        )
+    except runs.Interrupted:
+        leave_interrupted(console, f"flipcore train --resume {folder}")
 
 
 def _read_request(folder: Path) -> Request:
@@ -275,13 +254,4 @@ class _Display(RunDisplay):
         """Log the epoch."""
         self._bar.update(self._task, test=f"{epoch.test_accuracy:.2%}")
         if self._logbook is not None:
-            self._logbook.write_values(
-                epoch.epoch,
-                {
-                    "loss/train": epoch.loss,
-                    "accuracy/train": epoch.train_accuracy,
-                    "accuracy/test": epoch.test_accuracy,
-                    "learning/flip_ratio": epoch.flip_ratio,
-                    "time/seconds": epoch.seconds,
-                },
-            )
+            self._logbook.write_values(epoch.epoch, logged_values(epoch))
