@@ -21,6 +21,7 @@ from flipcore.cli.options import (
     need_torch,
     refuse_beside,
 )
+from flipcore.cli.report_command import REPORT_EPILOG, report
 from flipcore.errors import FlipcoreError, InputError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.add_typer(hw_app, name="hw")
 app.add_typer(nir_app, name="nir")
 app.command(epilog=COMPARE_EPILOG)(compare)
 app.command(epilog=ADAPT_EPILOG)(adapt)
+app.command(epilog=REPORT_EPILOG)(report)
 
 
 @app.command(
