@@ -21,8 +21,6 @@ from flipcore.compare.rows import comparison_document
 from flipcore.compare.workers import Interrupted
 from flipcore.sim.results import free_folder
 
-REPORT_FILE = "report.html"
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -81,17 +79,16 @@ def _finish(folder: Path, processes: int, console: Console, *, as_json: bool) ->
         shown = None if report is None else str(report)
         print(json_format.dumps({**comparison_document(comparison), "report": shown}))
     else:
-        print_comparison(comparison, folder, report)
+        print_comparison(comparison, folder, report, Console())
 
 
 def _report(folder: Path) -> Path | None:
     """Write the report, where the package has one."""
     if importlib.util.find_spec("flipcore.report") is None:
         return None
-    from flipcore import report
+    from flipcore.report import write_report
 
-    write = getattr(report, "write_report", None)
-    return None if write is None else write([folder], folder / REPORT_FILE)
+    return write_report([folder], folder)
 
 
 class _Display(RunDisplay):

@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from flipcore.compare.headline import energy_text, headline
-from flipcore.compare.rows import Comparison, Row
+from flipcore.compare.headline import headline, three_digits
+from flipcore.compare.rows import Band, Comparison, Row
 
 _NONE = "-"
 
 
-def print_comparison(comparison: Comparison, folder: Path, report: Path | None) -> None:
+def print_comparison(
+    comparison: Comparison, folder: Path, report: Path | None, console: Console
+) -> None:
     """Print software and chip, each with its figures, and what they say in words."""
-    console = Console()
     network = "-".join(map(str, comparison.network))
+    seeds = max((len(row.seeds) for row in comparison.rows), default=0)
     console.print(
-        f"\n{comparison.name}: {network}, {comparison.steps} steps, {comparison.dataset}, "
-        f"{comparison.training_samples:,} training samples, {comparison.test_samples:,} {comparison.test_split} samples",
+        f"\n{comparison.name}: {network}, {comparison.steps} steps, {comparison.dataset}, {comparison.training_samples:,} training samples, "
+        f"{comparison.test_samples:,} {comparison.test_split} samples, {seeds} {'seed' if seeds == 1 else 'seeds'} a row",
         highlight=False,
         soft_wrap=True,
     )
@@ -30,10 +33,9 @@ def print_comparison(comparison: Comparison, folder: Path, report: Path | None) 
         if row.missing is not None:
             console.print(f"{row.name}: {row.missing}", style="yellow", soft_wrap=True)
     console.print(
-        "state: bits that training keeps from step to step, of a chip all its memories; peak: bytes of all live tensors while a batch was learnt; "
+        "state: bits that training keeps from step to step, of a chip all its memories; peak: most bytes of live tensors while a batch was learnt; "
         "last flips: share of signs that the last epoch changed",
         style="dim",
-        soft_wrap=True,
     )
     for sentence in headline(comparison):
         console.print(sentence, highlight=False)
@@ -42,68 +44,73 @@ def print_comparison(comparison: Comparison, folder: Path, report: Path | None) 
     console.print(f"Results are in {folder}", highlight=False, soft_wrap=True)
 
 
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    return table
+
+
 def _learning_table(rows: Sequence[Row]) -> Table:
-    table = Table()
-    for column in (
+    table = _table(
         "",
-        "accuracy",
-        "on the chip",
-        "samples seen",
-        "state, kbit",
-        "peak, KiB",
-        "ms/sample",
-        "last flips",
-    ):
-        table.add_column(column, justify="right" if column else "left")
+        "accuracy, %",
+        "samples\nseen",
+        "state,\nkbit",
+        "peak,\nKiB",
+        "ms per\nsample",
+        "last\nflips, %",
+    )
     for where in ("software", "chip"):
-        for row in rows:
-            if row.where == where:
-                table.add_row(*_learning_cells(row))
-        table.add_section()
+        here = [row for row in rows if row.where == where]
+        if here:
+            table.add_row(f"[bold]{where}[/]")
+        for row in here:
+            table.add_row(*_learning_cells(row))
     return table
 
 
 def _learning_cells(row: Row) -> list[str]:
     if row.accuracy_mean is None:
-        return [row.label, "missing", *[_NONE] * 6]
+        return [row.name, "missing", *[_NONE] * 5]
     spread = f" ± {100 * (row.accuracy_std or 0.0):.2f}" if len(row.seeds) > 1 else ""
     return [
-        row.label,
-        f"{100 * row.accuracy_mean:.2f}{spread} %",
-        _NONE if row.accuracy_on_chip_mean is None else f"{100 * row.accuracy_on_chip_mean:.2f} %",
+        row.name,
+        f"{100 * row.accuracy_mean:.2f}{spread}",
         f"{row.samples_seen or 0:,}",
         f"{(row.training_state_bits or 0) / 1000:,.0f}",
         f"{row.training_peak_bytes / 1024:,.0f}" if row.training_peak_bytes else _NONE,
         f"{1000 * (row.seconds_per_sample or 0.0):,.3f}",
-        f"{row.curve[-1].flip_ratio:.2%}" if row.curve else _NONE,
+        f"{100 * row.curve[-1].flip_ratio:.2f}" if row.curve else _NONE,
     ]
 
 
 def _cost_table(chips: Sequence[Row]) -> Table:
+    table = _table(
+        "",
+        "cycles",
+        "latency,\nµs",
+        "energy to\nlearn, nJ",
+        "energy to\nclassify, nJ",
+        "mm²",
+    )
     first = chips[0].chip
     assert first is not None
-    table = Table(title=f"Per sample on the chip, {first.technology}")
-    for column in (
-        "",
-        "flips",
-        "cycles",
-        "latency, µs",
-        "energy to learn",
-        "energy to classify",
-        "area, mm²",
-    ):
-        table.add_column(column, justify="right" if column else "left")
+    table.title = f"A sample on the chip, {first.technology}"
     for row in chips:
         figures = row.chip
         assert figures is not None
-        area = figures.area_um2
         table.add_row(
-            row.label,
-            f"{row.flips_per_sample or 0.0:,.2f}",
+            row.name,
             f"{figures.training_cycles:,.0f}",
             f"{figures.training_latency_us:,.1f}",
-            energy_text(figures.training_energy_pj),
-            energy_text(figures.inference_energy_pj),
-            f"{area.value / 1e6:,.2f} ({area.low / 1e6:,.2f} … {area.high / 1e6:,.2f})",
+            _nanojoules(figures.training_energy_pj),
+            _nanojoules(figures.inference_energy_pj),
+            three_digits(figures.area_um2.value / 1e6),
         )
     return table
+
+
+def _nanojoules(band: Band) -> str:
+    low, high = three_digits(band.low / 1000), three_digits(band.high / 1000)
+    return f"{three_digits(band.value / 1000)} ({low} … {high})"

@@ -1,5 +1,6 @@
 """What a comparison says, in a few sentences."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from flipcore.compare.rows import Band, Comparison, Row
@@ -106,12 +107,15 @@ def _accuracy_text(row: Row) -> str:
 
 
 def energy_text(band: Band) -> str:
-    """An energy with its bounds in a unit that suits it."""
-    scale, unit = next(
-        (one for one in _SCALES if abs(band.value) >= one[0]),
-        _SCALES[-1],
-    )
-    return f"{band.value / scale:,.3g} {unit} ({band.low / scale:,.3g} … {band.high / scale:,.3g})"
+    """An energy with its bounds in the unit that suits its value."""
+    scale, unit = next((one for one in _SCALES if abs(band.value) >= one[0]), _SCALES[-1])
+    return f"{three_digits(band.value / scale)} {unit} ({three_digits(band.low / scale)} … {three_digits(band.high / scale)})"
+
+
+def three_digits(value: float) -> str:
+    """A number to three significant digits, without an exponent."""
+    decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{decimals}f}"
 
 
 def _millimetres(band: Band) -> str:
