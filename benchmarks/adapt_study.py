@@ -55,6 +55,7 @@ STUDIES = {
     ),
     "digits-restart": Study("digits", ("all",), 3, schedule="restart", validation=TUNING_SHARE),
     "digits-continue": Study("digits", ("all",), 3, validation=TUNING_SHARE),
+    "digits-compress": Study("digits", ("all",), 3, schedule="compress", validation=TUNING_SHARE),
     "mnist": Study(
         "mnist",
         ("rotate:20", "shift:3", "shear:0.3", "noise:0.1", "stuck-bits:0.1", "dead-neurons:0.2"),

@@ -22,7 +22,10 @@ CHIP = {
     "steps": 4,
     "core": {"lanes": 4, "threshold": 3, "window": 8, "gradient_shift": 4, "momentum_bits": 5},
     "layers": [{"neurons": 20}, {"neurons": 3}],
-    "schedule": [{"after_samples": 60, "gradient_shift_add": 2}],
+    "schedule": [
+        {"after_samples": 30, "gradient_shift_add": 1},
+        {"after_samples": 60, "gradient_shift_add": 2},
+    ],
 }
 SETTINGS = Settings(dataset="tiny", epochs=2, seed=4)
 
@@ -77,8 +80,8 @@ def test_the_chip_starts_with_what_the_run_ended_with(
     run = Run(chip, dataset, SETTINGS)
     run.train(Ear(), None)
     assert (base.chip, base.settings, base.training.samples) == (chip, SETTINGS, 80)
-    for schedule, counter in (("restart", 0), ("continue", 80)):
-        state = base.engine(9, schedule).state  # type: ignore[arg-type]
+    for schedule, counter in (("restart", 0), ("compress", 0), ("continue", 80)):
+        state = base.engine(9, schedule, 40).state  # type: ignore[arg-type]
         assert state.sample_counter == counter
         for c in range(2):
             expected = weight_bits(run.engine.state, chip, c)
@@ -89,10 +92,10 @@ def test_the_chip_starts_with_what_the_run_ended_with(
 
 
 def test_engines_share_nothing(base: Base) -> None:
-    first, second = base.engine(0, "continue"), base.engine(0, "continue")
+    first, second = base.engine(0, "continue", 40), base.engine(0, "continue", 40)
     first.state.weights[:] = 0
     assert second.state.weights.any()
-    assert (base.engine(1, "continue").state.generators != second.state.generators).any()
+    assert (base.engine(1, "continue", 40).state.generators != second.state.generators).any()
 
 
 def test_a_trained_chip_is_not_trained_again(chip: Chip, dataset: Dataset, base: Base) -> None:
@@ -114,7 +117,8 @@ def test_an_interrupted_training_goes_on(
         train_base(chip, dataset, Settings(dataset="tiny", epochs=9, seed=4), folder, Ear(), print)
     went_on = train_base(chip, dataset, SETTINGS, folder, Ear(), print)
     np.testing.assert_array_equal(
-        went_on.engine(0, "continue").state.weights, base.engine(0, "continue").state.weights
+        went_on.engine(0, "continue", 40).state.weights,
+        base.engine(0, "continue", 40).state.weights,
     )
 
 
@@ -145,3 +149,16 @@ def test_runs_that_cannot_adapt(base: Base, tmp_path: Path) -> None:
     assert said(counts=counts) == f"{base.run_dir}: this run has learnt nothing that could be lost"
     base.weights.unlink()
     assert said() == f"{base.weights}: no such weights file"
+
+
+def test_a_compressed_schedule_lies_at_the_same_shares(base: Base) -> None:
+    stages = [
+        [(stage.after_samples, stage.gradient_shift_add) for stage in chip.schedule]
+        for chip in (
+            base.chip,
+            base.engine(0, "restart", 40).chip,
+            base.engine(0, "compress", 40).chip,
+            base.engine(0, "compress", 1).chip,
+        )
+    ]
+    assert stages == [[(30, 1), (60, 2)], [(30, 1), (60, 2)], [(15, 1), (30, 2)], [(0, 2)]]

@@ -126,13 +126,13 @@ def adapt(
         disturbance: one that is of the chip breaks it here.
         seed: of the faults, of the order of the samples and of the chip's generators.
         samples: learnt in the disturbed world: epochs that follow those of the training (R4), the last one cut off.
-        schedule: whether gradient shifts start anew or stay at the end of the chip's schedule (O6).
+        schedule: where the chip's schedule of gradient shifts (O6) stands: `Base.engine`.
         watcher: told and asked after every few samples.
 
     Raises:
         Interrupted: the watcher said so.
     """
-    engine = base.engine(seed, schedule)
+    engine = base.engine(seed, schedule, samples)
     before = _accuracy(engine, known)
     learner = _learner(engine, disturbance, seed)
     counts = EventCounts.zeros(len(base.chip.layers))

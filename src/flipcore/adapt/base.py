@@ -31,7 +31,7 @@ from flipcore.sim.storage import load_weights
 RUN_FILE = "run.json"
 WEIGHTS_FILE = "weights.npz"
 
-Schedule = Literal["restart", "continue"]
+Schedule = Literal["compress", "restart", "continue"]
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,36 @@ class Base:
         """File of weights and momentum."""
         return self.run_dir / WEIGHTS_FILE
 
-    def engine(self, seed: int, schedule: Schedule) -> Engine:
+    def engine(self, seed: int, schedule: Schedule, samples: int) -> Engine:
         """A chip powered on with the trained weights and momentum.
 
-        Its generators start from the seed (R5), T-BSO's second moments at 0, the sample counter at 0 (`restart`) or after the training samples (`continue`, O5).
+        Its generators start from the seed (R5), T-BSO's second moments at 0, the sample counter after the training samples (`continue`, O5) or at 0.
+
+        Args:
+            seed: of the generators.
+            schedule: `continue` stays at the schedule's end, `restart` begins it anew, `compress` begins it anew with its stages where they lay in the training, in proportion.
+            samples: that will be learnt.
 
         Raises:
             InputError: there are no weights, or they are damaged.
         """
         state = initial_state(self.chip, seed)
         load_weights(self.weights, self.chip, state)
-        state.sample_counter = self.training.samples if schedule == "continue" else 0
-        return Engine(self.chip, seed, state)
+        if schedule == "continue":
+            state.sample_counter = self.training.samples
+        chip = self._compressed(samples) if schedule == "compress" else self.chip
+        return Engine(chip, seed, state)
+
+    def _compressed(self, samples: int) -> Chip:
+        """The chip with its schedule's stages at the same shares of so many samples; of those that coincide the last."""
+        stages = {
+            stage.after_samples * samples // self.training.samples: stage
+            for stage in self.chip.schedule
+        }
+        schedule = [
+            stage.model_copy(update={"after_samples": after}) for after, stage in stages.items()
+        ]
+        return self.chip.model_copy(update={"schedule": schedule})
 
     def digest(self) -> str:
         """SHA-256 of the file of the weights, in hex."""
@@ -87,7 +105,7 @@ def read_base(run_dir: Path) -> Base:
     if workload.training is None:
         raise InputError(f"{run_dir}: this run has learnt nothing that could be lost")
     base = Base(run_dir, workload.chip, settings, workload.training)
-    base.engine(0, "restart")  # refuses missing, damaged or foreign weights before any work
+    base.engine(0, "continue", 0)  # refuses missing, damaged or foreign weights before any work
     return base
 
 

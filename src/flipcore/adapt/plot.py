@@ -23,7 +23,7 @@ def plot_rows(rows: Sequence[Row], title: str, path: Path) -> None:
     lines = math.ceil(len(rows) / columns)
     figure = Figure(figsize=(3.1 * max(columns, 2), 2.5 * lines + 1), layout="constrained")
     figure.suptitle(title, fontsize="medium")
-    panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    panels = figure.subplots(lines, columns, squeeze=False)
     for axes, row in zip(panels.flat, rows, strict=False):
         _draw(axes, row)
     for axes in panels.flat[len(rows) :]:

@@ -26,7 +26,7 @@ def adapt(
     disturb: Annotated[list[str] | None, typer.Option(metavar="KIND[:AMOUNT]", help="rotate:DEGREES, shift:PIXELS, shear:SLANT, contrast:FACTOR, noise:SHARE, invert, new-class:CLASS; of the chip dead-synapses:SHARE, stuck-bits:SHARE, momentum-stuck:SHARE, dead-neurons:SHARE; none, or all of them with `all`. Repeatable; all by default.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Training samples of the disturbed world; one epoch by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repeats, with seeds 0, 1, ... of faults, noise and order of the samples; the trained weights are the same.")] = 3,
-    schedule: Annotated[Literal["restart", "continue"], typer.Option(help="Where the chip's schedule of gradient shifts stands when it learns on: at its start, or at its end, as training left it (the default: docs/studies/adapt.md).")] = "continue",
+    schedule: Annotated[Literal["compress", "restart", "continue"], typer.Option(help="Where the chip's schedule of gradient shifts stands when it learns on: passed through once more in the samples that there are, begun anew as in training, or at its end, where training left it (docs/studies/adapt.md says when which).")] = "continue",
     technology: Annotated[str, typer.Option(help="Name of a technology, or a file of coefficients that ends in .csv.")] = "ihp-sg13g2",
     dataset: DatasetOption = None,
     epochs: EpochsOption = None,
