@@ -40,6 +40,7 @@ class Logbook:
             "accuracy/train": epoch.train_accuracy,
             "accuracy/test": epoch.test_accuracy,
             "learning/flips": epoch.flips,
+            "learning/flip_ratio": epoch.flip_ratio,
             "learning/momentum_updates": epoch.momentum_updates,
             "time/seconds": epoch.seconds,
         }

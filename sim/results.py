@@ -12,8 +12,10 @@ from flipcore.errors import InputError
 from flipcore.events import CYCLE_NAMES, EventCounts
 from flipcore.files import write_whole
 from flipcore.sim.diagnosis import diagnose
+from flipcore.sim.flip_map import flip_arrays
+from flipcore.sim.recording import copy_engine, record_sample, recording_arrays
 from flipcore.sim.run import CHECKPOINT, Run
-from flipcore.sim.storage import write_counts, write_memory_images, write_weights
+from flipcore.sim.storage import write_arrays, write_counts, write_memory_images, write_weights
 
 VERSIONS = ("flipcore", "numpy", "numba", "scikit-learn")
 
@@ -72,12 +74,15 @@ def create_run_dir(path: Path, resumable: str = CHECKPOINT) -> None:
 
 
 def write_results(path: Path, run: Run, results: dict[str, Any]) -> None:
-    """Write chip, weights, counts, memory images and, last, `run.json`."""
+    """Write chip, weights, counts, memory images, flips, the first test sample and, last, `run.json`."""
     state = run.engine.state
     write_whole(path / "chip.yaml", chip_yaml(run.chip).encode())
     write_weights(path / "weights.npz", run.chip, state)
     write_counts(path / "counts.npz", run.train_counts, run.inference_counts)
     write_memory_images(path / "images", run.chip, state)
+    write_arrays(path / "flips.npz", flip_arrays(run.flips, run.chip))
+    first = record_sample(copy_engine(run.engine), run.dataset.test, 0, learn=False)
+    write_arrays(path / "recording.npz", recording_arrays(first))
     document = {
         **results,
         "chip": chip_document(run.chip),
@@ -87,10 +92,14 @@ def write_results(path: Path, run: Run, results: dict[str, Any]) -> None:
             "train": run.train_counts.as_dict(),
             "inference": run.inference_counts.as_dict(),
         },
-        "versions": {name: version(name) for name in VERSIONS}
-        | {"python": platform.python_version()},
+        "versions": versions(),
     }
     write_whole(path / "run.json", (json.dumps(document, indent=1) + "\n").encode())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's figures may depend on."""
+    return {name: version(name) for name in VERSIONS} | {"python": platform.python_version()}
 
 
 def free_run_dir(name: str, seed: int) -> Path:

@@ -15,6 +15,7 @@ from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.sim.data import Dataset, Records, Split
 from flipcore.sim.engine import Engine
+from flipcore.sim.flip_map import FlipMap, begin_epoch, end_epoch, new_flip_map
 from flipcore.sim.layout import ChipState
 from flipcore.sim.storage import read_checkpoint, write_checkpoint
 
@@ -44,6 +45,7 @@ class Epoch:
         train_accuracy: share of samples predicted right just before each was learnt.
         test_accuracy: share of test samples predicted right after the epoch.
         flips, momentum_updates: of this epoch, all cores.
+        flip_ratio: share of all weights whose sign at its end is not that at its beginning, 0 ... 1.
         seconds: time spent learning.
     """
 
@@ -51,6 +53,7 @@ class Epoch:
     train_accuracy: float
     test_accuracy: float
     flips: int
+    flip_ratio: float
     momentum_updates: int
     seconds: float
 
@@ -93,6 +96,7 @@ class Run:
         engine: the chip.
         train_counts, inference_counts: event counts of all training samples, and of the last evaluation.
         progress: how far it is.
+        flips: which weights the epochs changed.
     """
 
     def __init__(self, chip: Chip, dataset: Dataset, settings: Settings) -> None:
@@ -109,13 +113,21 @@ class Run:
         self.progress = Progress()
         self.train_counts = EventCounts.zeros(len(chip.layers))
         self.inference_counts = EventCounts.zeros(len(chip.layers))
+        self.flips = new_flip_map(chip, self.engine.state)
         self._epoch_accuracy: float | None = None  # of the weights as they are, if it is known
 
-    def restore(self, state: ChipState, progress: Progress, train_counts: EventCounts) -> None:
-        """Go on from a checkpoint's contents."""
+    def restore(
+        self,
+        state: ChipState,
+        progress: Progress,
+        train_counts: EventCounts,
+        flips: FlipMap | None = None,
+    ) -> None:
+        """Go on from a checkpoint's contents; of a state that comes without a map of flips, changes are noted from here on."""
         self.engine = Engine(self.chip, self.settings.seed, state)
         self.progress = progress
         self.train_counts = train_counts
+        self.flips = new_flip_map(self.chip, state) if flips is None else flips
 
     def train(self, observer: Observer, run_dir: Path | None) -> None:
         """Train to the last epoch, with a checkpoint now and then if there is a run directory.
@@ -128,6 +140,8 @@ class Run:
             order = draws.sample_order(
                 self.settings.seed, self.progress.epoch, len(self.dataset.train)
             )
+            if self.progress.position == 0:
+                begin_epoch(self.flips, self.engine.state)
             while self.progress.position < len(order):
                 if observer.should_stop():
                     self.save(run_dir)
@@ -170,6 +184,7 @@ class Run:
                 train_accuracy=progress.correct / num_samples,
                 test_accuracy=self._epoch_accuracy,
                 flips=progress.epoch_flips,
+                flip_ratio=end_epoch(self.flips, self.chip, self.engine.state),
                 momentum_updates=progress.epoch_updates,
                 seconds=progress.epoch_seconds,
             )
@@ -198,7 +213,7 @@ class Run:
             "dataset": fingerprint(self.dataset),
         }
         write_checkpoint(
-            run_dir / CHECKPOINT, self.chip, self.engine.state, about, self.train_counts
+            run_dir / CHECKPOINT, self.chip, self.engine.state, about, self.train_counts, self.flips
         )
 
 
@@ -211,6 +226,7 @@ class Checkpoint:
     state: ChipState
     progress: Progress
     train_counts: EventCounts
+    flips: FlipMap
     fingerprint: str
 
 
@@ -221,13 +237,15 @@ def load_checkpoint(run_dir: Path) -> Checkpoint:
         InputError: there is none, or it is damaged.
     """
     path = run_dir / CHECKPOINT
-    chip, state, about, train_counts = read_checkpoint(path)
+    chip, state, about, train_counts, flips = read_checkpoint(path)
     try:
         settings = Settings(**about["settings"])
         plain = dict(about["progress"])
         history = [Epoch(**epoch) for epoch in plain.pop("history")]
         progress = Progress(**plain, history=history)
-        return Checkpoint(chip, settings, state, progress, train_counts, str(about["dataset"]))
+        return Checkpoint(
+            chip, settings, state, progress, train_counts, flips, str(about["dataset"])
+        )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged or not a checkpoint: {error}") from None
 
@@ -243,7 +261,7 @@ def resume_run(checkpoint: Checkpoint, dataset: Dataset, settings: Settings) -> 
             f"{settings.dataset}: is not the data set that the checkpoint was made with"
         )
     run = Run(checkpoint.chip, dataset, settings)
-    run.restore(checkpoint.state, checkpoint.progress, checkpoint.train_counts)
+    run.restore(checkpoint.state, checkpoint.progress, checkpoint.train_counts, checkpoint.flips)
     return run
 
 

@@ -5,6 +5,8 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from flipcore.chip import Chip, chip_document, parse_chip
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
 from flipcore.files import write_whole
+from flipcore.sim.flip_map import FlipMap, new_flip_map
 from flipcore.sim.layout import (
     ChipState,
     empty_state,
@@ -37,11 +40,25 @@ _DAMAGE = (
     MemoryError,
 )
 
+_FLIPS = "flips_"  # begins the names of the map of flips in a checkpoint
+_FLIP_NAMES = tuple(field.name for field in fields(FlipMap))
+
 
 def _npz(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays by name as a compressed .npz, for what is mostly zeros.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_whole(path, buffer.getvalue())
 
 
 def _read_npz(path: Path, what: str) -> Arrays:
@@ -152,9 +169,9 @@ def _hex_words(values: npt.NDArray[np.int64], width: int, lanes: int, words: int
 
 
 def write_checkpoint(path: Path, chip: Chip, state: ChipState, progress: dict[str, Any],
-                     train: EventCounts) -> None:  # fmt: skip
-    """Write all that a run needs to go on bit for bit: chip, state, counts, and `progress` (plain JSON)."""
-    arrays: Arrays = _state_arrays(state) | {"counts": train.cores}
+                     train: EventCounts, flips: FlipMap) -> None:  # fmt: skip
+    """Write all that a run needs to go on bit for bit: chip, state, counts, flips, and `progress` (plain JSON)."""
+    arrays: Arrays = _state_arrays(state) | _flip_arrays(flips) | {"counts": train.cores}
     about = {
         "chip": chip_document(chip),
         "sample_counter": state.sample_counter,
@@ -166,11 +183,11 @@ def write_checkpoint(path: Path, chip: Chip, state: ChipState, progress: dict[st
     write_whole(path, _npz(arrays))
 
 
-def read_checkpoint(path: Path) -> tuple[Chip, ChipState, dict[str, Any], EventCounts]:
+def read_checkpoint(path: Path) -> tuple[Chip, ChipState, dict[str, Any], EventCounts, FlipMap]:
     """Read what `write_checkpoint` wrote.
 
     Raises:
-        InputError: there is no checkpoint, or it is damaged.
+        InputError: there is no checkpoint, it is damaged, or of a version that kept no flips.
     """
     arrays = _read_npz(path, "checkpoint")
     try:
@@ -179,6 +196,10 @@ def read_checkpoint(path: Path) -> tuple[Chip, ChipState, dict[str, Any], EventC
                 raise ValueError(f"it holds no `{name}`")
         if str(arrays.pop("digest")) != _digest(arrays):
             raise ValueError("its digest does not match its contents")
+        if not any(name.startswith(_FLIPS) for name in arrays):
+            raise InputError(
+                f"{path}: of an earlier version, which kept no flips: start the run anew"
+            )
         about = json.loads(str(arrays.pop("about")))
         chip = parse_chip(about["chip"], f"{path}: chip")
         _check_shapes(chip, arrays)
@@ -190,7 +211,8 @@ def read_checkpoint(path: Path) -> tuple[Chip, ChipState, dict[str, Any], EventC
             sample_counter=int(about["sample_counter"]),
         )
         counts = EventCounts(int(about["counted_samples"]), arrays["counts"])
-        return chip, state, dict(about["progress"]), counts
+        flips = FlipMap(**{name: arrays[f"{_FLIPS}{name}"] for name in _FLIP_NAMES})
+        return chip, state, dict(about["progress"]), counts, flips
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged or not a checkpoint: {_reason(error)}") from None
 
@@ -204,10 +226,18 @@ def _state_arrays(state: ChipState) -> Arrays:
     }
 
 
+def _flip_arrays(flips: FlipMap) -> Arrays:
+    return {f"{_FLIPS}{name}": getattr(flips, name) for name in _FLIP_NAMES}
+
+
 def _check_shapes(chip: Chip, arrays: Arrays) -> None:
     """Refuse arrays of another chip, beyond whose ends the compiled loops would read and write."""
+    state = empty_state(chip)
+    flips = new_flip_map(chip, state)
+    ended = arrays[f"{_FLIPS}changed"]
+    flips.changed = np.zeros((len(ended) if ended.ndim else 0, len(chip.layers)), np.int64)
     counts = EventCounts.zeros(len(chip.layers)).cores
-    for name, expected in (_state_arrays(empty_state(chip)) | {"counts": counts}).items():
+    for name, expected in (_state_arrays(state) | _flip_arrays(flips) | {"counts": counts}).items():
         found = arrays[name]
         if found.dtype != expected.dtype or found.shape != expected.shape:
             raise ValueError(

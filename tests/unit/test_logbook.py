@@ -18,6 +18,7 @@ def epoch(number: int) -> Epoch:
         train_accuracy=0.5,
         test_accuracy=0.25 * number,
         flips=100 - number,
+        flip_ratio=0.5**number,
         momentum_updates=10**9,
         seconds=1.5,
     )
@@ -48,6 +49,7 @@ def test_every_epoch_has_a_point_of_each_figure(tmp_path: Path) -> None:
         "accuracy/train": [(0, 0.5), (1, 0.5), (2, 0.5)],
         "accuracy/test": [(0, 0.0), (1, 0.25), (2, 0.5)],
         "learning/flips": [(0, 100.0), (1, 99.0), (2, 98.0)],
+        "learning/flip_ratio": [(0, 1.0), (1, 0.5), (2, 0.25)],
         "learning/momentum_updates": [(0, 1e9), (1, 1e9), (2, 1e9)],
         "time/seconds": [(0, 1.5), (1, 1.5), (2, 1.5)],
     }

@@ -1,12 +1,14 @@
 """The run directory and the figures of a run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flipcore.errors import InputError
-from flipcore.events import COUNT_NAMES
+from flipcore.events import COUNT_NAMES, EventCounts
 from flipcore.sim.results import create_run_dir, figures, free_run_dir, write_results
 from flipcore.sim.run import Run
 from tests.unit.test_run import DATASET, SETTINGS, chip, finished
@@ -74,6 +76,40 @@ def test_results_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_results(blocker, run, figures(run, run.evaluate()))
     assert str(caught.value) == f"{blocker / 'chip.yaml'}: cannot be written: Not a directory"
+
+
+def test_flips_and_the_first_test_sample_are_kept(tmp_path: Path) -> None:
+    run = finished()
+    write_results(tmp_path, run, figures(run, run.evaluate()))
+    with np.load(tmp_path / "flips.npz", allow_pickle=False) as stored:
+        flips = {name: stored[name] for name in stored.files}
+    assert set(flips) == {f"{name}_{c}" for name in ("last_epoch", "epochs_changed") for c in (0, 1)} | {"flip_ratio"}  # fmt: skip
+    for name in ("last_epoch", "epochs_changed"):
+        assert [flips[f"{name}_{c}"].shape for c in (0, 1)] == [(12, 10), (10, 3)]
+        assert {flips[f"{name}_{c}"].dtype for c in (0, 1)} == {np.dtype(np.uint16)}
+    assert flips["flip_ratio"].shape == (3, 2)
+    whole = [epoch.flip_ratio for epoch in run.progress.history]
+    np.testing.assert_allclose(flips["flip_ratio"] @ [120 / 150, 30 / 150], whole)
+    with np.load(tmp_path / "recording.npz", allow_pickle=False) as stored:
+        recording = {name: stored[name] for name in stored.files}
+    expected = {
+        "label": ((), "i8"), "prediction": ((), "i8"), "input_spikes": ((3, 12), "u1"),
+        "spikes_0": ((3, 10), "u1"), "potentials_0": ((3, 10), "i8"), "outputs": ((3, 3), "i8"),
+    }  # fmt: skip
+    found = {name: (value.shape, value.dtype.str[1:]) for name, value in recording.items()}
+    assert found == expected
+    first = run.dataset.test.read(np.array([0]))
+    assert recording["label"] == run.dataset.test.labels[0]
+    assert recording["prediction"] == run.engine.infer(first, EventCounts.zeros(2))[0]
+
+
+def test_a_run_that_learns_nothing_keeps_empty_flips(tmp_path: Path) -> None:
+    run = finished(run_settings=replace(SETTINGS, epochs=0))
+    write_results(tmp_path, run, figures(run, run.evaluate()))
+    with np.load(tmp_path / "flips.npz", allow_pickle=False) as stored:
+        assert stored["flip_ratio"].shape == (0, 2)
+        assert not stored["last_epoch_0"].any()
+    assert (tmp_path / "recording.npz").exists()
 
 
 def test_run_json_comes_last_and_holds_all_counts(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def assert_same(run: Run, expected: Run) -> None:
     assert without_times(run.progress) == without_times(expected.progress)
     assert run.evaluate() == expected.evaluate()
     np.testing.assert_array_equal(run.inference_counts.cores, expected.inference_counts.cores)
+    for name, value in vars(expected.flips).items():
+        np.testing.assert_array_equal(getattr(run.flips, name), value, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +224,30 @@ def test_figures_of_the_epochs_add_up(whole: Run) -> None:
     assert updates == whole.train_counts.total("momentum_updates")
     assert sum(epoch.seconds for epoch in history) == pytest.approx(whole.progress.seconds)
     assert history[-1].test_accuracy == whole.evaluate()
+    synapses = 12 * 10 + 10 * 3
+    for epoch, changed in zip(history, whole.flips.changed, strict=True):
+        assert epoch.flip_ratio == changed.sum() / synapses
+        # A weight that flips twice is back; three times, and it has changed once.
+        assert 0 < changed.sum() <= epoch.flips
+        assert (epoch.flips - changed.sum()) % 2 == 0
+
+
+def test_the_first_epoch_begins_with_the_weights_that_a_run_is_given() -> None:
+    run = Run(chip(), DATASET, replace(SETTINGS, epochs=1))
+    given = Run(chip(), DATASET, replace(SETTINGS, seed=6)).engine.state.weights
+    run.engine.state.weights[:] = given
+    run.train(Watcher(), None)
+    np.testing.assert_array_equal(run.flips.start, given)
+    changed = run.flips.changed.sum()
+    assert 0 < changed <= run.train_counts.total("flips")
+
+
+def test_a_state_without_a_map_of_flips_begins_one() -> None:
+    """As one that learnt in torch."""
+    run, other = Run(chip(), DATASET, SETTINGS), finished(None, replace(SETTINGS, epochs=1))
+    run.restore(other.engine.state, Progress(), EventCounts.zeros(2))
+    assert len(run.flips.changed) == 0
+    np.testing.assert_array_equal(run.flips.start, other.engine.state.weights)
 
 
 def test_it_learns_what_can_be_learnt(whole: Run) -> None:
@@ -355,7 +381,7 @@ def test_a_checkpoint_of_a_run_of_another_kind_is_refused(tmp_path: Path) -> Non
     run = Run(chip(), DATASET, SETTINGS)
     path = tmp_path / "checkpoint.npz"
     for about in ({}, {"settings": {"colour": 3}, "progress": {}, "dataset": ""}):
-        write_checkpoint(path, run.chip, run.engine.state, about, run.train_counts)
+        write_checkpoint(path, run.chip, run.engine.state, about, run.train_counts, run.flips)
         with pytest.raises(InputError) as caught:
             runs.load_checkpoint(tmp_path)
         assert str(caught.value).startswith(f"{path}: damaged or not a checkpoint: ")

@@ -18,6 +18,7 @@ import pytest
 from flipcore.chip import Chip, parse_chip
 from flipcore.errors import InputError
 from flipcore.events import COUNT_NAMES, EventCounts
+from flipcore.sim.flip_map import FlipMap
 from flipcore.sim.layout import (
     ChipState,
     initial_state,
@@ -27,8 +28,10 @@ from flipcore.sim.layout import (
     weight_bits,
 )
 from flipcore.sim.storage import (
+    _digest,
     load_weights,
     read_checkpoint,
+    write_arrays,
     write_checkpoint,
     write_counts,
     write_memory_images,
@@ -66,6 +69,13 @@ def counts_of(chip: Chip, samples: int = 3) -> EventCounts:
     size = len(chip.layers) * len(COUNT_NAMES)
     cells = np.arange(size, dtype=np.int64).reshape(len(chip.layers), -1) * 10**12
     return EventCounts(samples, cells)
+
+
+def flips_of(chip: Chip, epochs: int = 3) -> FlipMap:
+    synapses = sum(core.axons * core.neurons for core in chip.layers)
+    numbers = np.arange(synapses, dtype=np.uint16)
+    changed = np.arange(epochs * len(chip.layers), dtype=np.int64).reshape(epochs, -1)
+    return FlipMap(initial_state(chip, 9).weights, numbers, numbers[::-1].copy(), changed)
 
 
 def refusal(function: Any, *arguments: Any) -> str:
@@ -291,6 +301,21 @@ def test_counts_read_back_with_their_names(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored["inference"], counts_of(chip).cores)
 
 
+# --- arrays by name
+
+
+def test_arrays_read_back_and_cost_little_where_they_are_zero(tmp_path: Path) -> None:
+    path = tmp_path / "flips.npz"
+    arrays = {"zeros": np.zeros((100, 1000), np.uint16), "one": np.array(1.5)}
+    write_arrays(path, arrays)
+    assert path.stat().st_size < 2000
+    with np.load(path, allow_pickle=False) as stored:
+        assert stored.files == ["zeros", "one"]
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(stored[name], value)
+            assert stored[name].dtype == value.dtype
+
+
 # --- memory images
 
 
@@ -339,12 +364,12 @@ def checkpoint(tmp_path: Path) -> Path:
     """A checkpoint of a chip with two cores."""
     chip = chip_of(6, 2)
     path = tmp_path / "checkpoint.npz"
-    write_checkpoint(path, chip, filled_state(chip), {"epoch": 3}, counts_of(chip))
+    write_checkpoint(path, chip, filled_state(chip), {"epoch": 3}, counts_of(chip), flips_of(chip))
     return path
 
 
 def test_a_checkpoint_holds_everything(checkpoint: Path) -> None:
-    chip, state, progress, counts = read_checkpoint(checkpoint)
+    chip, state, progress, counts, flips = read_checkpoint(checkpoint)
     expected = filled_state(chip_of(6, 2))
     assert chip == chip_of(6, 2)
     assert progress == {"epoch": 3}
@@ -354,12 +379,20 @@ def test_a_checkpoint_holds_everything(checkpoint: Path) -> None:
     assert state.sample_counter == 12345
     assert counts.samples == 3
     np.testing.assert_array_equal(counts.cores, counts_of(chip).cores)
+    assert_same_flips(flips, flips_of(chip))
+
+
+def assert_same_flips(flips: FlipMap, expected: FlipMap) -> None:
+    for name, value in vars(expected).items():
+        np.testing.assert_array_equal(getattr(flips, name), value, err_msg=name)
+        assert getattr(flips, name).dtype == value.dtype
 
 
 def test_a_checkpoint_can_go_on_learning(checkpoint: Path) -> None:
     """What was read can be written to, as the loops do in place."""
-    _, state, _, counts = read_checkpoint(checkpoint)
-    for array in (state.weights, state.momentum, state.generators, counts.cores):
+    _, state, _, counts, flips = read_checkpoint(checkpoint)
+    for array in (state.weights, state.momentum, state.generators, counts.cores,
+                  *vars(flips).values()):  # fmt: skip
         assert array.flags.writeable
         assert array.flags.c_contiguous
 
@@ -394,6 +427,7 @@ def test_a_changed_byte_anywhere_is_refused_or_does_not_matter(checkpoint: Path)
             for name in ("weights", "momentum", "generators", "second_moment"):
                 np.testing.assert_array_equal(getattr(after[1], name), getattr(before[1], name))
             np.testing.assert_array_equal(after[3].cores, before[3].cores)
+            assert_same_flips(after[4], before[4])
     assert refused > len(content) // 67
 
 
@@ -405,7 +439,7 @@ def _rewritten(path: Path, **changes: Any) -> None:
 
 
 def test_contents_that_do_not_match_their_digest_are_refused(checkpoint: Path) -> None:
-    chip, state, _, _ = read_checkpoint(checkpoint)
+    chip, state, *_ = read_checkpoint(checkpoint)
     told = f"{checkpoint}: damaged or not a checkpoint: its digest does not match its contents"
     original = checkpoint.read_bytes()
     _rewritten(checkpoint, momentum=np.zeros_like(state.momentum))
@@ -423,12 +457,42 @@ def test_a_state_of_another_chip_is_refused(tmp_path: Path) -> None:
     """Its digest is right, but the loops would write beyond its arrays."""
     small, large = chip_of(6, 2), chip_of(600, 2)
     path = tmp_path / "checkpoint.npz"
-    write_checkpoint(path, large, filled_state(small), {}, counts_of(large))
-    told = refusal(read_checkpoint, path)
-    assert told.startswith(f"{path}: damaged or not a checkpoint: weights: uint16 [")
-    write_checkpoint(path, large, filled_state(large), {}, counts_of(chip_of(6)))
-    told = refusal(read_checkpoint, path)
-    assert told.startswith(f"{path}: damaged or not a checkpoint: counts: int64 [1, ")
+    told = f"{path}: damaged or not a checkpoint: "
+    write_checkpoint(path, large, filled_state(small), {}, counts_of(large), flips_of(large))
+    assert refusal(read_checkpoint, path).startswith(f"{told}weights: uint16 [")
+    counts = counts_of(chip_of(6))
+    write_checkpoint(path, large, filled_state(large), {}, counts, flips_of(large))
+    assert refusal(read_checkpoint, path).startswith(f"{told}counts: int64 [1, ")
+    write_checkpoint(path, large, filled_state(large), {}, counts_of(large), flips_of(small))
+    assert refusal(read_checkpoint, path).startswith(f"{told}flips_start: uint16 [")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (np.zeros((3, 1), np.int64), "flips_changed: int64 [3, 1]: the chip has int64 [3, 2]"),
+        (np.zeros((3, 2)), "flips_changed: float64 [3, 2]: the chip has int64 [3, 2]"),
+        (np.zeros((), np.int64), "flips_changed: int64 []: the chip has int64 [0, 2]"),
+    ],
+)
+def test_flips_of_another_form_are_refused(
+    changed: npt.NDArray[Any], told: str, tmp_path: Path
+) -> None:
+    chip, path = chip_of(6, 2), tmp_path / "checkpoint.npz"
+    flips = flips_of(chip)
+    flips.changed = changed
+    write_checkpoint(path, chip, filled_state(chip), {}, counts_of(chip), flips)
+    assert refusal(read_checkpoint, path) == f"{path}: damaged or not a checkpoint: {told}"
+
+
+def test_a_checkpoint_of_before_there_were_flips_is_refused(checkpoint: Path) -> None:
+    with np.load(checkpoint, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("flips_")}
+    del arrays["digest"]
+    np.savez(checkpoint, **arrays, digest=_digest(arrays))
+    assert refusal(read_checkpoint, checkpoint) == (
+        f"{checkpoint}: of an earlier version, which kept no flips: start the run anew"
+    )
 
 
 def test_an_archive_of_something_else_is_no_checkpoint(tmp_path: Path) -> None:
