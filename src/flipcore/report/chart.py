@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from flipcore.compare.rows import Row
 from flipcore.files import write_whole
 
-WIDTH = 4.0  # inches: with 8.5 points, text stays legible on a phone 360 pixels wide
+WIDTH = 3.7  # inches: text of 8 points is 10 pixels high on a phone 360 pixels wide
 PNG_DPI = 200
 INK = "#1c2024"
 PALETTE = {
@@ -32,7 +32,7 @@ PALETTE = {
 SERIES = tuple(PALETTE.values())
 DASHES: tuple[Any, ...] = ("--", ":", "-.", (0, (6, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 8.5,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8.5,
@@ -84,7 +84,6 @@ class Chart:
         caption: how to read it.
         numbers: what stands under it on the page.
         data: what its CSV file holds; the same as `numbers` by default.
-        wide: whether it takes the whole width of the page.
     """
 
     name: str
@@ -94,7 +93,6 @@ class Chart:
     figure: Any
     numbers: Table
     data: Table | None = None
-    wide: bool = False
 
 
 @contextmanager
@@ -150,11 +148,11 @@ def plain_log_axis(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def thousands_axis(axis: Any, most: int = 5) -> None:
-    """Ticks of a linear axis with separators."""
+def thousands_axis(axis: Any, most: int = 5, *, integer: bool = False) -> None:
+    """Ticks of a linear axis with separators, at most so many; of things that are counted at integers."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(most, min_n_ticks=3))
+    axis.set_major_locator(MaxNLocator(most, min_n_ticks=1 if integer else 3, integer=integer))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 

@@ -3,7 +3,15 @@
 from typing import Any
 
 from flipcore.hwmodel.estimate import Estimate, estimate_figures
-from flipcore.report.chart import PALETTE, SERIES, Chart, make_table, new_figure, thousands_axis
+from flipcore.report.chart import (
+    INK,
+    PALETTE,
+    SERIES,
+    Chart,
+    make_table,
+    new_figure,
+    thousands_axis,
+)
 from flipcore.report.formats import ENERGY_UNITS, banded, percent, quantity, unit_of
 from flipcore.report.memory_charts import OTHERS
 
@@ -43,7 +51,8 @@ def phase_chart(estimate: Estimate) -> Chart | None:
     axes.set_yticks(places, list(phases))
     _finish(axes, f"{unit} per training sample")
     handles, labels = axes.get_legend_handles_labels()
-    figure.set_size_inches(figure.get_size_inches() + [0, 0.17 * -(-len(labels) // 3)])
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.17 * -(-len(labels) // 3))
     figure.legend(handles, labels, loc="outside lower left", ncols=3, handlelength=1.0, borderpad=0)
     total = estimate.training.per_sample_pj
     first, *_ = sorted(phases, key=lambda phase: -phases[phase]["value"])
@@ -136,8 +145,8 @@ def _bounds(
         places,
         xerr=[below, above],
         fmt="none",
-        ecolor=PALETTE["grey"],
-        elinewidth=0.8,
+        ecolor=INK,
+        elinewidth=0.7,
         capsize=2,
     )
 

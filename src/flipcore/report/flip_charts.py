@@ -53,7 +53,7 @@ def flip_map(flips: dict[str, Array], chip: Chip) -> Chart:
     )
     bar.set_label("last epoch in which the sign changed")
     bar.outline.set_visible(False)
-    thousands_axis(bar.ax.xaxis, 5)
+    thousands_axis(bar.ax.xaxis, 5, integer=True)
     never = [float(np.mean(flips[f"last_epoch_{c}"] == 0)) for c in range(cores)]
     finding = ", ".join(f"core {c} {percent(share, 1)}" for c, share in enumerate(never))
     return Chart(
@@ -108,7 +108,7 @@ def core_ratio_chart(flips: dict[str, Array]) -> Chart | None:
         )
     axes.set_yscale("log")
     plain_log_axis(axes.yaxis)
-    thousands_axis(axes.xaxis)
+    thousands_axis(axes.xaxis, integer=True)
     axes.set(xlabel="epoch", ylabel="weights flipped, %")
     legend_below(figure, axes)
     finding = "; ".join(

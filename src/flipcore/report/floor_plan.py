@@ -9,7 +9,7 @@ from flipcore.hwmodel.area import total_area
 from flipcore.hwmodel.estimate import Estimate
 from flipcore.hwmodel.memories import core_memories
 from flipcore.report.chart import INK, PALETTE, WIDTH, Chart, make_table, new_figure
-from flipcore.report.formats import AREA_UNITS, BIT_UNITS, banded, percent, quantity
+from flipcore.report.formats import AREA_UNITS, BIT_UNITS, Units, banded, percent, quantity, unit_of
 
 COLOURS = {"weight": "blue", "momentum": "orange", "trace": "green", "potential": "gold", "logic": "grey"}  # fmt: skip
 OTHER_MEMORY = "purple"
@@ -88,9 +88,10 @@ def floor_plan(estimate: Estimate) -> Chart | None:
     figure = new_figure(WIDTH - 0.1)
     axes = figure.subplots()
     unit = 1000.0 if side >= 1000 else 1.0
+    units = [unit_of(side * side, AREA_UNITS)]  # one for all blocks, so that they compare
     points_per_um = (WIDTH - 0.7) * POINTS_PER_INCH / side
     for block, tile in placed:
-        _draw_block(axes, block, tile, unit, points_per_um)
+        _draw_block(axes, block, tile, unit, units, points_per_um)
     _outline_cores(axes, placed, unit)
     axes.set_aspect("equal")
     axes.set(xlim=(0, side / unit), ylim=(0, side / unit))
@@ -122,7 +123,7 @@ def _title(block: Block) -> str:
 
 
 def _draw_block(
-    axes: Any, block: Block, tile: Rectangle, unit: float, points_per_um: float
+    axes: Any, block: Block, tile: Rectangle, unit: float, units: Units, points_per_um: float
 ) -> None:
     from matplotlib.patches import Rectangle as Patch
 
@@ -131,7 +132,9 @@ def _draw_block(
     size = (tile.width / unit, tile.height / unit)
     axes.add_patch(Patch(corner, *size, facecolor=colour, alpha=0.3, linewidth=0))
     axes.add_patch(Patch(corner, *size, fill=False, edgecolor=colour, linewidth=0.6))
-    text, turned = fitting_label(block, tile.width * points_per_um, tile.height * points_per_um)
+    text, turned = fitting_label(
+        block, units, tile.width * points_per_um, tile.height * points_per_um
+    )
     if text:
         axes.text(
             corner[0] + size[0] / 2,
@@ -145,12 +148,12 @@ def _draw_block(
         )
 
 
-def fitting_label(block: Block, width: float, height: float) -> tuple[str, bool]:
+def fitting_label(block: Block, units: Units, width: float, height: float) -> tuple[str, bool]:
     """As much of name, bits and area as fits into so many points, and whether it stands upright; empty where nothing fits."""
     lines = [
         block.name.replace("_", " "),
         *([quantity(block.bits, BIT_UNITS)] if block.bits else []),
-        quantity(block.area_um2, AREA_UNITS),
+        quantity(block.area_um2, units),
     ]
     for number in range(len(lines), 0, -1):
         wide = max(map(len, lines[:number])) * CHARACTER * FONT_POINTS + 3

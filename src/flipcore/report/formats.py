@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from flipcore.compare.headline import three_digits
 from flipcore.compare.rows import Band, Row
+from flipcore.hwmodel.technology import Band as CostBand
 
 SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -33,7 +34,7 @@ def quantity(value: float, units: Units) -> str:
     return f"{significant(value / size)}{SPACE}{name}"
 
 
-def banded(band: Band, units: Units) -> str:
+def banded(band: Band | CostBand, units: Units) -> str:
     """A value with its bounds, all in the unit that suits the value."""
     size, name = unit_of(band.value, units)
     value, low, high = (significant(number / size) for number in (band.value, band.low, band.high))
@@ -62,4 +63,4 @@ def points(difference: float) -> str:
 
 def times(ratio: float) -> str:
     """A ratio."""
-    return f"{ratio:,.1f}{SPACE}×"
+    return f"{ratio:,.1f}{SPACE}\N{MULTIPLICATION SIGN}"

@@ -109,7 +109,7 @@ def _draw_bars(axes: Any, panel: Sequence[tuple[Row, dict[str, int]]]) -> None:
     axes.set_xlim(0, 1.3 * max(totals) / size)
     thousands_axis(axes.xaxis, 4)
     axes.set_xlabel(unit)
-    axes.invert_yaxis()
+    axes.set_ylim(len(panel) - 0.5, -0.5)
 
 
 def wrapped(label: str) -> str:
@@ -135,7 +135,7 @@ def peak_chart(rows: Sequence[Row], steps: int) -> Chart | None:
     size, unit = unit_of(largest, BYTE_UNITS)
     figure = new_figure(2.7)
     axes = figure.subplots()
-    growths = []
+    growths: list[tuple[float, str]] = []
     for index, row in drawn:
         peaks = sorted((row.peak_bytes_by_steps or {}).items())
         axes.plot(
@@ -143,7 +143,7 @@ def peak_chart(rows: Sequence[Row], steps: int) -> Chart | None:
             [value / size for _, value in peaks],
             **line_style(rows, index),
         )
-        growths.append(f"{row.label} {times(peaks[-1][1] / peaks[0][1])}")
+        growths.append((peaks[-1][1] / peaks[0][1], row.label))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     numbers = sorted({number for _, row in drawn for number in row.peak_bytes_by_steps or {}})
@@ -152,12 +152,15 @@ def peak_chart(rows: Sequence[Row], steps: int) -> Chart | None:
     plain_log_axis(axes.yaxis)
     axes.set(xlabel="time steps T", ylabel=f"peak, {unit}")
     legend_under(figure, axes)
-    span = f"from {numbers[0]} to {numbers[-1]} time steps"
+    span = f"From {numbers[0]} to {numbers[-1]} time steps"
+    told = [f"{label} {times(growth)}" for growth, label in growths]
+    most, least = max(growths), min(growths)
+    finding = f"{span} it grows most, {times(most[0])}, for {most[1]}, and least, {times(least[0])}, for {least[1]}"
     return Chart(
         name="peak-over-steps",
         title="Peak memory over the time steps",
-        alt=f"Line chart on logarithmic axes of the peak bytes of training over time steps. Growth {span}: {'; '.join(growths)}.",
-        caption=f"Most bytes of live tensors while one batch is learnt, measured; of a chip its stores, from the description. Growth {span}: {'; '.join(growths)}. The rows were trained with T = {steps}.",
+        alt=f"Line chart on logarithmic axes of the peak bytes of training over time steps. {span} it grows: {'; '.join(told)}.",
+        caption=f"Most bytes of live tensors while one batch is learnt, measured; of a chip its stores, from the description. {finding}. The rows were trained with T = {steps}.",
         figure=figure,
         numbers=make_table(
             ("row", "time steps", "peak bytes"),

@@ -1,5 +1,6 @@
 """The page: rows, charts and words put together, written with the charts' files beside it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from flipcore.compare.rows import Comparison
 from flipcore.errors import InputError
 from flipcore.files import write_whole
 from flipcore.report.chart import PALETTE, Cell, Chart, Table, chart_style, inline_svg, write_files
+from flipcore.report.formats import SPACE
 from flipcore.report.headline import Headline, make_headline
 from flipcore.report.row_tables import CHIP_COLUMNS, COLUMNS, chip_lines, row_groups
 from flipcore.report.sections import Basis, Section, make_sections
@@ -18,6 +20,7 @@ from flipcore.report.subject import Subject, join_sources
 REPORT_FILE = "report.html"
 FIGURES = "figures"
 MOST_TABLE_ROWS = 400  # on the page; the CSV file has all
+_CODE = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,9 @@ def _page(subject: Subject, sections: Sequence[Section], basis: Basis | None, co
         palette=PALETTE,
         svg=_svg,
         shown=_shown,
+        clocks=_clocks(comparison),
+        prose=_prose,
+        title=_title(comparison),
         figures=FIGURES,
     )
 
@@ -115,6 +121,26 @@ def _svg(chart: Chart) -> Any:
     import markupsafe
 
     return markupsafe.Markup(inline_svg(chart))
+
+
+def _prose(text: str) -> Any:
+    """A sentence with what stands between backticks as code, everything else escaped."""
+    import markupsafe
+
+    return markupsafe.Markup(_CODE.sub(r"<code>\1</code>", str(markupsafe.escape(text))))
+
+
+def _title(comparison: Comparison) -> str:
+    name, dataset = comparison.name, comparison.dataset
+    return (
+        f"{name if name == dataset else f'{name} on {dataset}'}: learning with one bit per synapse"
+    )
+
+
+def _clocks(comparison: Comparison) -> str:
+    """The clock of the chips, or their clocks."""
+    clocks = dict.fromkeys(row.chip.clock_mhz for row in comparison.rows if row.chip is not None)
+    return ", ".join(f"{clock:g}{SPACE}MHz" for clock in clocks)
 
 
 def _shown(table: Table) -> dict[str, Any]:
@@ -142,7 +168,7 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     facts = [
         ("Data", f"{comparison.dataset}, {comparison.training_samples:,} training samples"),
         ("Tested on", f"{comparison.test_samples:,} {comparison.test_split} samples"),
-        ("Network", f"{subject.network}, binary weights, T = {comparison.steps}"),
+        ("Network", f"{subject.network}, binary weights, T{SPACE}={SPACE}{comparison.steps}"),
         ("Seeds", ", ".join(map(str, seeds)) or "none"),
     ]
     if seen:

@@ -43,7 +43,7 @@ COLUMNS = (
     "accuracy", "seeds", "epochs", "samples seen", "training state", "peak", "time a sample", "flips a sample", "last flip ratio", "signs on the chip",
 )  # fmt: skip
 CHIP_COLUMNS = (
-    "clock", "cycles, training", "cycles, inference", "latency, training", "latency, inference", "energy, training", "energy, inference", "area",
+    "cycles, training", "cycles, inference", "latency, training", "latency, inference", "energy, training", "energy, inference", "area",
 )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     last_ratio = row.curve[-1].flip_ratio if row.curve else None
     return (
         accuracy(row) or NONE,
-        ", ".join(map(str, row.seeds)),
+        str(len(row.seeds)),
         NONE if row.epochs is None else f"{row.epochs:,}",
         NONE if row.samples_seen is None else f"{row.samples_seen:,}",
         NONE if row.training_state_bits is None else quantity(row.training_state_bits, BIT_UNITS),
@@ -95,7 +95,6 @@ def _chip_cells(row: Row) -> tuple[str, ...]:
     if figures is None:
         return ()
     return (
-        f"{figures.clock_mhz:g} MHz",
         f"{figures.training_cycles:,.0f}",
         f"{figures.inference_cycles:,.0f}",
         quantity(figures.training_latency_us, TIME_UNITS),

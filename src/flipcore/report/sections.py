@@ -79,8 +79,12 @@ def _estimate(subject: Subject) -> Estimate | str:
 
 def _learning(subject: Subject) -> Section:
     comparison = subject.comparison
-    chart = accuracy_chart(comparison.rows, comparison.test_split)
-    return _section("learning", "Accuracy over samples seen", chart, none="No row has a curve: nothing was learnt for an epoch.")  # fmt: skip
+    charts = (
+        accuracy_chart(comparison.rows, comparison.test_split),
+        flip_ratio_chart(comparison.rows),
+    )
+    none = "No row has a curve: nothing was learnt for an epoch."
+    return _section("learning", "Learning", *charts, none=none)
 
 
 def _memory(subject: Subject) -> Section:
@@ -116,17 +120,13 @@ def _spikes(subject: Subject, estimate: Estimate | str) -> Section:
 
 def _flips(subject: Subject, estimate: Estimate | str) -> Section:
     title = "Which weights flipped, and when"
-    charts: list[Chart | None] = [flip_ratio_chart(subject.comparison.rows)]
-    text: tuple[str, ...] = ()
     if isinstance(estimate, str) or subject.run_dir is None:
-        text = (str(estimate),)
-    else:
-        flips = read_flips(subject.run_dir, estimate.workload.chip)
-        if flips is None:
-            text = (_not_kept(subject.run_dir, FLIPS_FILE),)
-        else:
-            charts = [flip_map(flips, estimate.workload.chip), *charts, core_ratio_chart(flips)]
-    return _section("flips", title, *charts, text=text)
+        return Section(name="flips", title=title, text=(str(estimate),))
+    chip = estimate.workload.chip
+    flips = read_flips(subject.run_dir, chip)
+    if flips is None:
+        return Section(name="flips", title=title, text=(_not_kept(subject.run_dir, FLIPS_FILE),))
+    return _section("flips", title, flip_map(flips, chip), core_ratio_chart(flips))
 
 
 def _floor_plan(subject: Subject, estimate: Estimate | str) -> Section:
