@@ -12,6 +12,7 @@ PACKAGES = {
     "yosys": ("yosys", "synthesis"),
     "sta": ("opensta", "timing in a cell library"),
     "nextpnr-ice40": ("nextpnr-ice40", "placement and timing on iCE40"),
+    "icepack": ("fpga-icestorm", "the bitstream of an iCE40"),
 }
 _LOG_LINES = 4  # last ones of a failed run, in the error
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flipcore.cli.adapt_command import ADAPT_EPILOG, adapt
+from flipcore.cli.board_command import board_app
 from flipcore.cli.compare_command import COMPARE_EPILOG, compare
 from flipcore.cli.nir import nir_app
 from flipcore.cli.options import (
@@ -37,6 +38,7 @@ app.add_typer(rtl_app, name="rtl")
 hw_app = typer.Typer(no_args_is_help=True, help="Measure what a technology costs.")
 app.add_typer(hw_app, name="hw")
 app.add_typer(nir_app, name="nir")
+app.add_typer(board_app, name="board")
 app.command(epilog=COMPARE_EPILOG)(compare)
 app.command(epilog=ADAPT_EPILOG)(adapt)
 app.command(epilog=REPORT_EPILOG)(report)
