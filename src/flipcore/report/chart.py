@@ -18,8 +18,9 @@ from flipcore.compare.rows import Row
 from flipcore.files import write_whole
 
 WIDTH = 3.7  # inches: text of 8 points is 10 pixels high on a phone 360 pixels wide
-PNG_DPI = 200
+PNG_DPI = 160
 INK = "#1c2024"
+PAPER = "#fffffe"  # white that nothing else has, so that the page can leave it out
 PALETTE = {
     "blue": "#1463a5",
     "orange": "#c2560c",
@@ -95,6 +96,15 @@ class Chart:
     data: Table | None = None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A chart as SVG and PNG, on white."""
+
+    chart: Chart
+    svg: bytes
+    png: bytes
+
+
 @contextmanager
 def chart_style() -> Iterator[None]:
     """Charts that are made and written inside look like those of the report."""
@@ -108,7 +118,7 @@ def new_figure(height: float, width: float = WIDTH) -> Any:
     """An empty figure; sizes in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def line_style(rows: Sequence[Row], index: int) -> dict[str, Any]:
@@ -156,11 +166,27 @@ def thousands_axis(axis: Any, most: int = 5, *, integer: bool = False) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
-def inline_svg(chart: Chart) -> str:
-    """The chart as an SVG element for the page: no fixed size, fonts of the page, colours as CSS variables, ids that are its own."""
-    buffer = io.BytesIO()
-    chart.figure.savefig(buffer, format="svg", transparent=True)
-    root = ElementTree.fromstring(buffer.getvalue())
+def draw(chart: Chart) -> Drawing:
+    """Lay a chart out once and draw it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure = chart.figure
+    figure.set_facecolor(PAPER)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    svg, png = io.BytesIO(), io.BytesIO()
+    # The canvases themselves: `savefig` would draw everything once more for its layout.
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+    figure.set_dpi(PNG_DPI)
+    FigureCanvasAgg(figure).print_png(png)
+    return Drawing(chart, svg.getvalue(), png.getvalue())
+
+
+def inline_svg(drawing: Drawing) -> str:
+    """The chart as an SVG element for the page: no fixed size, no paper, fonts of the page, colours as CSS variables, ids that are its own."""
+    chart = drawing.chart
+    root = ElementTree.fromstring(drawing.svg)
     _strip(root)
     for element in root.iter():
         element.tag = _local(element.tag)
@@ -198,6 +224,7 @@ def _own_value(name: str, value: str, prefix: str) -> str:
         return value
     for colour, hexadecimal in PALETTE.items():
         value = value.replace(hexadecimal, f"var(--{colour})")
+    value = value.replace(PAPER, "none")
     kept = [
         part
         for part in value.replace(INK, "currentColor").split(";")
@@ -211,24 +238,21 @@ def _font_of_page(style: str) -> str:
     return re.sub(r"font: (?:[a-z0-9]+ )*?([\d.]+px) [^;]+", r"font-size: \1", style)
 
 
-def write_files(chart: Chart, folder: Path) -> list[Path]:
+def write_files(drawing: Drawing, folder: Path) -> list[Path]:
     """Write a chart as SVG, PNG and CSV, each whole, on white.
 
     Raises:
         InputError: the files cannot be written.
     """
-    written = []
-    for suffix in ("svg", "png"):
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if suffix == "svg" else None
-        chart.figure.savefig(
-            buffer, format=suffix, dpi=PNG_DPI, facecolor="white", metadata=metadata
-        )
-        written.append(folder / f"{chart.name}.{suffix}")
-        write_whole(written[-1], buffer.getvalue())
-    written.append(folder / f"{chart.name}.csv")
-    write_whole(written[-1], _csv(chart.data or chart.numbers).encode())
-    return written
+    chart = drawing.chart
+    contents = {
+        "svg": drawing.svg,
+        "png": drawing.png,
+        "csv": _csv(chart.data or chart.numbers).encode(),
+    }
+    for suffix, content in contents.items():
+        write_whole(folder / f"{chart.name}.{suffix}", content)
+    return [folder / f"{chart.name}.{suffix}" for suffix in contents]
 
 
 def _csv(table: Table) -> str:

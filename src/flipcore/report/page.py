@@ -1,7 +1,7 @@
 """The page: rows, charts and words put together, written with the charts' files beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,16 @@ from typing import Any
 from flipcore.compare.rows import Comparison
 from flipcore.errors import InputError
 from flipcore.files import write_whole
-from flipcore.report.chart import PALETTE, Cell, Chart, Table, chart_style, inline_svg, write_files
+from flipcore.report.chart import (
+    PALETTE,
+    Cell,
+    Drawing,
+    Table,
+    chart_style,
+    draw,
+    inline_svg,
+    write_files,
+)
 from flipcore.report.formats import SPACE
 from flipcore.report.headline import Headline, make_headline
 from flipcore.report.row_tables import CHIP_COLUMNS, COLUMNS, chip_lines, row_groups
@@ -63,17 +72,13 @@ def make_report(folders: Sequence[Path], out: Path) -> Report:
     figure_folder = out / FIGURES
     with chart_style():
         sections, basis = make_sections(subject)
-        page = _page(subject, sections, basis, report_command(folders, out))
-        try:
-            figure_folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{figure_folder}: cannot be created: {error.strerror}") from None
-        figures = [
-            path
-            for section in sections
-            for chart in section.charts
-            for path in write_files(chart, figure_folder)
-        ]
+        drawings = {chart.name: draw(chart) for section in sections for chart in section.charts}
+    page = _page(subject, sections, basis, drawings, report_command(folders, out))
+    try:
+        figure_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{figure_folder}: cannot be created: {error.strerror}") from None
+    figures = [path for one in drawings.values() for path in write_files(one, figure_folder)]
     write_whole(out / REPORT_FILE, page.encode())
     return Report(
         path=out / REPORT_FILE,
@@ -83,7 +88,13 @@ def make_report(folders: Sequence[Path], out: Path) -> Report:
     )
 
 
-def _page(subject: Subject, sections: Sequence[Section], basis: Basis | None, command: str) -> str:
+def _page(
+    subject: Subject,
+    sections: Sequence[Section],
+    basis: Basis | None,
+    drawings: Mapping[str, Drawing],
+    command: str,
+) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -107,7 +118,7 @@ def _page(subject: Subject, sections: Sequence[Section], basis: Basis | None, co
         basis=basis,
         command=command,
         palette=PALETTE,
-        svg=_svg,
+        svg={name: _svg(drawing) for name, drawing in drawings.items()},
         shown=_shown,
         clocks=_clocks(comparison),
         prose=_prose,
@@ -116,11 +127,11 @@ def _page(subject: Subject, sections: Sequence[Section], basis: Basis | None, co
     )
 
 
-def _svg(chart: Chart) -> Any:
+def _svg(drawing: Drawing) -> Any:
     """The chart's SVG, which the template must not escape: it escapes its own text."""
     import markupsafe
 
-    return markupsafe.Markup(inline_svg(chart))
+    return markupsafe.Markup(inline_svg(drawing))
 
 
 def _prose(text: str) -> Any:

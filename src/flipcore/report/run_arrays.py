@@ -54,7 +54,7 @@ def read_flips(run_dir: Path, chip: Chip) -> dict[str, Array] | None:
 
 def _read(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, Array] | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in shapes}
     except FileNotFoundError:
         return None

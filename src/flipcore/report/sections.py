@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flipcore.chip import parse_chip
 from flipcore.compare.rows import Row
 from flipcore.errors import InputError
 from flipcore.hwmodel.estimate import Estimate, estimate_warnings, make_estimate, run_workload
@@ -74,7 +75,10 @@ def _estimate(subject: Subject) -> Estimate | str:
         technology = load_technology(row.chip.technology)
     except InputError as error:
         return f"The run cannot be priced here: {error}."
-    return make_estimate(run_workload(subject.run_dir), technology)
+    workload = run_workload(subject.run_dir)
+    if workload.chip != parse_chip(row.chip.chip, f"{row.label}: chip"):
+        raise InputError(f"{subject.run_dir}: is of another chip than {row.label}")
+    return make_estimate(workload, technology)
 
 
 def _learning(subject: Subject) -> Section:
