@@ -16,6 +16,8 @@ from flipcore.sim.flip_map import flip_arrays
 from flipcore.sim.recording import copy_engine, record_sample, recording_arrays
 from flipcore.sim.run import CHECKPOINT, Run
 from flipcore.sim.storage import write_arrays, write_counts, write_memory_images, write_weights
+from flipcore.sim.timeline import Timeline, summarise, trace_arrays
+from flipcore.sim.trace_events import trace_document
 
 VERSIONS = ("flipcore", "numpy", "numba", "scikit-learn")
 
@@ -95,6 +97,22 @@ def write_results(path: Path, run: Run, results: dict[str, Any]) -> None:
         "versions": versions(),
     }
     write_whole(path / "run.json", (json.dumps(document, indent=1) + "\n").encode())
+
+
+def write_trace(path: Path, timeline: Timeline) -> dict[str, Any]:
+    """Write a timeline as `trace.json` for viewers and `trace.npz` for programs; returns where they are and the shares of time, for JSON.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    sides = summarise(timeline)
+    document = trace_document(timeline, sides, {"versions": versions()})
+    # Names as they are: some versions of Perfetto do not read escaped ones.
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    files = {"json": path / "trace.json", "npz": path / "trace.npz"}
+    write_whole(files["json"], text.encode())
+    write_arrays(files["npz"], trace_arrays(timeline))
+    return {name: str(file) for name, file in files.items()} | {"sides": sides}
 
 
 def versions() -> dict[str, str]:

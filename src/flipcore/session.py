@@ -15,10 +15,11 @@ from flipcore.hwmodel.alternatives import training_state_bits
 from flipcore.hwmodel.memory import memory_bits
 from flipcore.sim.data import Dataset, load_dataset, split_validation
 from flipcore.sim.folder_lock import folder_lock
-from flipcore.sim.results import figures, write_results
+from flipcore.sim.results import figures, write_results, write_trace
 from flipcore.sim.run import Observer, Run, Settings, load_checkpoint, resume_run
 from flipcore.sim.run_plot import plot_run
 from flipcore.sim.storage import load_weights
+from flipcore.sim.timeline import trace_run
 
 COMPILE_NOTICE_SECONDS = 2.0  # loading from the cache is faster than that
 
@@ -66,7 +67,9 @@ def continue_run(run_dir: Path, epochs: int | None, tell: Tell | None) -> Run:
     return resume_run(checkpoint, load_data(checkpoint.chip, settings, tell), settings)
 
 
-def finish_run(run: Run, run_dir: Path, watch: Watch, tell: Tell) -> dict[str, Any]:
+def finish_run(
+    run: Run, run_dir: Path, watch: Watch, tell: Tell, trace_samples: int = 0
+) -> dict[str, Any]:
     """Train a run to its end and write everything that it leaves behind; returns its figures, ready for JSON.
 
     Args:
@@ -74,10 +77,11 @@ def finish_run(run: Run, run_dir: Path, watch: Watch, tell: Tell) -> dict[str, A
         run_dir: exists; nobody else may write into it meanwhile.
         watch: opens what observes the training, when that begins.
         tell: hears that loops are compiled, if that takes long.
+        trace_samples: after the run, so many samples are learnt and classified phase by phase and written as a trace; 0 for none.
 
     Raises:
         Interrupted: the observer asked to stop; a checkpoint holds where the run is.
-        InputError: the directory is in use or cannot be written.
+        InputError: the directory is in use or cannot be written, or has not so many samples to trace.
     """
     with folder_lock(run_dir):
         # From here on a kill at any moment leaves something to go on with.
@@ -86,6 +90,8 @@ def finish_run(run: Run, run_dir: Path, watch: Watch, tell: Tell) -> dict[str, A
         with watch() as observer:
             run.train(observer, run_dir)
         results = {**run_figures(run), "run_dir": str(run_dir)}
+        if trace_samples:
+            results["trace"] = write_trace(run_dir, trace_run(run, trace_samples))
         write_results(run_dir, run, results)
         plot_run(results, run_dir / "report")
     return results

@@ -46,7 +46,7 @@ app.command(epilog=REPORT_EPILOG)(report)
 
 @app.command(
     epilog="Examples: `flipcore simulate digits` · `flipcore simulate mnist --epochs 2 --set core.momentum_bits=4` · "
-    "`flipcore simulate my_chip.yaml --dataset npz:data.npz --json` · `flipcore simulate --resume runs/mnist-0`"
+    "`flipcore simulate my_chip.yaml --dataset npz:data.npz --json` · `flipcore simulate --resume runs/mnist-0` · `flipcore simulate digits --trace`"
 )
 def simulate(
     context: typer.Context,
@@ -60,11 +60,18 @@ def simulate(
     validation: ValidationOption = 0.0,
     out: Annotated[Path | None, typer.Option(help="Run directory; a new one under runs/ by default.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue an interrupted run, bit for bit.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="After the run, learn and classify a few samples phase by phase: trace.json opens in ui.perfetto.dev, trace.npz holds spikes, potentials and flips.")] = False,
+    trace_samples: Annotated[int | None, typer.Option(metavar="N", help="Samples of the trace, 2 by default.")] = None,
     json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Learn a data set on the simulated chip: accuracy, cycles, events, memory, flips."""
     from flipcore.cli import simulate as command
 
+    if trace_samples is not None and not trace:
+        raise InputError("--trace-samples: needs --trace")
+    if trace_samples is not None and trace_samples < 1:
+        raise InputError(f"--trace-samples {trace_samples}: must be 1 or more")
+    traced = (trace_samples or 2) if trace else 0
     if resume is not None:
         refuse_beside(
             context,
@@ -78,7 +85,7 @@ def simulate(
             "validation",
             "out",
         )
-        command.resume(resume, epochs, as_json=json)
+        command.resume(resume, epochs, traced, as_json=json)
         return
     if not learn:
         refuse_beside(context, "--no-learn", "epochs")
@@ -92,6 +99,7 @@ def simulate(
             validation=validation,
             weights=weights,
             out=out,
+            trace_samples=traced,
         ),
         as_json=json,
     )

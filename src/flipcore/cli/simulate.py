@@ -11,10 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from flipcore.chip import load_chip
 from flipcore.cli.display import RunDisplay, leave_interrupted
 from flipcore.cli.tables import print_results
+from flipcore.cli.trace_table import print_trace
 from flipcore.session import Tell, continue_run, finish_run, load_data, prepare_run
 from flipcore.sim import run as runs
 from flipcore.sim.logbook import Logbook
 from flipcore.sim.results import create_run_dir, free_run_dir
+from flipcore.sim.timeline import check_samples
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Request:
     validation: float
     weights: Path | None
     out: Path | None
+    trace_samples: int  # 0: no trace
 
 
 def start(request: Request, *, as_json: bool) -> None:
@@ -43,16 +46,24 @@ def start(request: Request, *, as_json: bool) -> None:
     )
     console = Console(stderr=True)
     run = prepare_run(chip, load_data(chip, settings, _progress(console)), settings)
+    _check_trace(run, request.trace_samples)
     run_dir = request.out or free_run_dir(chip.name, settings.seed)
     create_run_dir(run_dir)
-    _finish(run, run_dir, console, as_json=as_json)
+    _finish(run, run_dir, console, request.trace_samples, as_json=as_json)
 
 
-def resume(run_dir: Path, epochs: int | None, *, as_json: bool) -> None:
+def resume(run_dir: Path, epochs: int | None, trace_samples: int, *, as_json: bool) -> None:
     """Continue a run, to more epochs if asked."""
     console = Console(stderr=True)
     run = continue_run(run_dir, epochs, _progress(console))
-    _finish(run, run_dir, console, as_json=as_json)
+    _check_trace(run, trace_samples)
+    _finish(run, run_dir, console, trace_samples, as_json=as_json)
+
+
+def _check_trace(run: runs.Run, trace_samples: int) -> None:
+    """Refuse before the run what could only fail after it."""
+    if trace_samples:
+        check_samples(run, trace_samples)
 
 
 def _progress(console: Console) -> Tell | None:
@@ -60,15 +71,25 @@ def _progress(console: Console) -> Tell | None:
     return partial(console.print, highlight=False) if console.is_terminal else None
 
 
-def _finish(run: runs.Run, run_dir: Path, console: Console, *, as_json: bool) -> None:
+def _finish(
+    run: runs.Run, run_dir: Path, console: Console, trace_samples: int, *, as_json: bool
+) -> None:
     try:
-        results = finish_run(run, run_dir, lambda: _Display(run, run_dir, console), console.print)
+        results = finish_run(
+            run,
+            run_dir,
+            lambda: _Display(run, run_dir, console),
+            console.print,
+            trace_samples=trace_samples,
+        )
     except runs.Interrupted:
         leave_interrupted(console, f"flipcore simulate --resume {run_dir}")
     if as_json:
         print(json_format.dumps(results))
-    else:
-        print_results(run.chip, results, Console())
+        return
+    print_results(run.chip, results, Console())
+    if trace_samples:
+        print_trace(run.chip, results["trace"], Console())
 
 
 class _Display(RunDisplay):
