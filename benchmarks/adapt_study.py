@@ -7,6 +7,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from flipcore.adapt.base import Schedule
@@ -133,13 +134,47 @@ def table(result: dict[str, Any]) -> str:
             f"{100 * row['before']:.1f}",
             _spread(row["after_mean"], row["after_std"]),
             _spread(row["recovered_mean"], row["recovered_std"]),
-            "-" if row["regained"] is None else f"{100 * row['regained']:.0f} %",
+            _share(row["regained"]),
             *_cost(row["until_recovered"]),
             f"{row['in_all']['samples']:,}",
             _spread(row["undisturbed_mean"], row["undisturbed_std"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+SCHEDULES = ("continue", "compress", "restart")
+
+
+def schedule_table(results: dict[str, dict[str, Any]]) -> str:
+    """What each schedule brought back on held-out samples, side by side; the mean row is over the disturbances with a loss."""
+    heads = [head for name in SCHEDULES for head in (f"{name}, %", "regained", "former world, %")]
+    lines = [
+        f"| disturbance | before, % | after, % | {' | '.join(heads)} |",
+        "|---" + "|---:" * (2 + len(heads)) + "|",
+    ]
+    first = results[SCHEDULES[0]]
+    for k, one in enumerate(first["rows"]):
+        cells = [one["disturbance"], f"{100 * one['before']:.1f}"]
+        cells.append(_spread(one["after_mean"], one["after_std"]))
+        for name in SCHEDULES:
+            row = results[name]["rows"][k]
+            cells.append(_spread(row["recovered_mean"], row["recovered_std"]))
+            cells.append(_share(row["regained"]))
+            cells.append(_spread(row["undisturbed_mean"], None))
+        lines.append(f"| {' | '.join(cells)} |")
+    means = [fmean(_regained(results[name])) for name in SCHEDULES]
+    ends = " | ".join(f"| {_share(mean)} | " for mean in means)
+    lines.append(f"| mean of the losses | | | {ends}|")
+    return "\n".join(lines)
+
+
+def _regained(result: dict[str, Any]) -> list[float]:
+    return [row["regained"] for row in result["rows"] if row["regained"] is not None]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
 
 
 def _spread(mean: float | None, deviation: float | None) -> str:

@@ -9,6 +9,7 @@ from flipcore.adapt.rows import RECOVERED, Row
 from flipcore.files import write_figure
 
 COLUMNS = 4
+SMALLEST_HEIGHT = 10.0  # of a panel, points of accuracy
 
 
 def plot_rows(rows: Sequence[Row], title: str, path: Path) -> None:
@@ -66,6 +67,9 @@ def _draw(axes: Any, row: Row) -> None:
     ticks = [0, *(10**k for k in range(8) if 1.5 * samples[1] < 10**k <= samples[-1])]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
+    # A chance image more or less must not fill a panel.
+    top = max(100 * row.before, *above) + 1
+    axes.set_ylim(max(0.0, min(*below, top - SMALLEST_HEIGHT) - 1), top)
     axes.set_title(row.disturbance, fontsize="small")
     axes.set_xlabel("samples learnt", fontsize="small")
     axes.tick_params(labelsize="x-small")
