@@ -127,8 +127,7 @@ def _side_events(side: Side, chip: Chip, summary: Summary) -> Iterator[Event]:
             spans.append(_Span(record, start))
             start = spans[-1].end
         yield from _sample_events(side, track, number, recording, spans)
-        yield from _phase_events(track, number, spans)
-        yield from _wait_events(track, number, spans, len(chip.layers))
+        yield from _core_events(track, number, spans, len(chip.layers))
         yield from _counters(track, spans, len(chip.layers))
 
 
@@ -172,21 +171,8 @@ def _sample_events(
     yield track.instant(0, f"{verdict}: {prediction}", "prediction", spans[-1].start, args)
 
 
-def _phase_events(track: _Track, number: int, spans: list[_Span]) -> Iterator[Event]:
-    """Every phase on the thread of its core, with all that it counted."""
-    for span in spans:
-        record = span.record
-        args = {"sample": number, "step": record.step, "cycles": record.cycles}
-        args |= {
-            name: int(count)
-            for name, count in zip(COUNT_NAMES, record.counts, strict=True)
-            if count and not name.endswith("_cycles")
-        }
-        yield track.slice(1 + record.core, record.phase, "phase", (span.start, span.end), args)
-
-
-def _wait_events(track: _Track, number: int, spans: list[_Span], num_cores: int) -> Iterator[Event]:
-    """What lies between the phases of a core, with the cycles that each other core works meanwhile."""
+def _core_events(track: _Track, number: int, spans: list[_Span], num_cores: int) -> Iterator[Event]:
+    """Core by core, its phases with all that they counted, and its waits with the cycles that each other core works meanwhile."""
     for c in range(num_cores):
         waited: dict[str, int] = {}
         start = spans[0].start
@@ -197,9 +183,21 @@ def _wait_events(track: _Track, number: int, spans: list[_Span], num_cores: int)
                 continue
             if span.start > start:
                 yield _wait(track, number, c, (start, span.start), waited)
+            yield _phase(track, number, span)
             waited, start = {}, span.end
         if spans[-1].end > start:
             yield _wait(track, number, c, (start, spans[-1].end), waited)
+
+
+def _phase(track: _Track, number: int, span: _Span) -> Event:
+    record = span.record
+    args = {"sample": number, "step": record.step, "cycles": record.cycles}
+    args |= {
+        name: int(count)
+        for name, count in zip(COUNT_NAMES, record.counts, strict=True)
+        if count and not name.endswith("_cycles")
+    }
+    return track.slice(1 + record.core, record.phase, "phase", (span.start, span.end), args)
 
 
 def _wait(
