@@ -34,7 +34,7 @@ class Simulation:
 
 
 def build_simulation(board: BoardShape, folder: Path) -> Path:
-    """Compile a board's top level; returns the program.
+    """Compile a board's top level, unless the folder holds what these sources gave before; returns the program.
 
     Args:
         board: one with a LED, which tells when nothing happens.
@@ -51,6 +51,9 @@ def build_simulation(board: BoardShape, folder: Path) -> Path:
                 f"{program}: not found: Verilator needs it (Debian package `{program}`)"
             )
     files = {**board_files(board), SIMULATION_FILE: simulation_text(board)}
+    program = folder / "obj_dir" / _PROGRAM
+    if program.exists() and all(_holds(folder / name, text) for name, text in files.items()):
+        return program
     names = [path.name for path in write_files(files, folder)]
     command = [verilator, "--cc", "--exe", "--build", "-O3", "-CFLAGS", "-O2", "-Wno-fatal"]
     command += ["--x-initial", "unique", "--top-module", TOP, "-o", _PROGRAM]
@@ -61,7 +64,7 @@ def build_simulation(board: BoardShape, folder: Path) -> Path:
     if done.returncode:
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise CheckError(f"verilator: {TOP}: {' | '.join(lines[-_LOG_LINES:])}")
-    return folder / "obj_dir" / _PROGRAM
+    return program
 
 
 @contextlib.contextmanager
@@ -91,6 +94,10 @@ def run_simulation(program: Path) -> Iterator[Simulation]:
     finally:
         os.close(board_end)
         os.close(host_end)  # kept open until here: without it the terminal would be gone
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def _find_verilator() -> tuple[str, dict[str, str]]:
