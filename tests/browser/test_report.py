@@ -65,7 +65,7 @@ def test_no_page_is_wider_than_the_window(driver: Any, page: str, width: int) ->
     wide, room = driver.execute_script(
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
-    assert room == width
+    assert width - 20 <= room <= width  # a scroll bar takes some
     assert wide <= room
     driver.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert driver.execute_script("return document.documentElement.scrollWidth") <= room

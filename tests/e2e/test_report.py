@@ -36,7 +36,7 @@ def test_the_report_of_one_folder_lies_in_it(tmp_path: Path) -> None:
     [
         ("none", "none: no such folder"),
         ("empty", "empty: no compare.json, train.json or run.json: not a finished folder of `flipcore compare`, `train` or `simulate`"),
-        ("damaged", "damaged/train.json: damaged: invalid JSON"),
+        ("damaged", "damaged/train.json: damaged: not JSON"),
         ("soft soft", "soft: is given twice"),
         ("soft held", "soft and held do not belong together: test split test and validation"),
     ],

@@ -193,7 +193,7 @@ def test_very_many_spikes_are_thinned_and_that_is_told() -> None:
     chart = raster_chart(recording(1.0, inputs=4000), CHIP)
     (ticks,) = chart.figure.axes[0].patches
     assert len(ticks.get_path().vertices) / 2 <= MOST_SPIKES
-    assert "Of the input every 3th row is drawn" in chart.caption
+    assert "Of the input one row in 3 is drawn" in chart.caption
 
 
 def test_a_wrong_class_is_told() -> None:

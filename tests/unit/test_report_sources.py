@@ -145,3 +145,22 @@ def test_a_comparison_needs_rows_and_its_headline_among_them(tmp_path: Path) -> 
     assert refusal(folder) == "DIR/compare.json: damaged: headline_row chip-9 is none of its rows"
     edit_json(folder / "compare.json", rows=[])
     assert refusal(folder) == "DIR/compare.json: damaged: has no rows"
+
+
+def test_names_of_rows_are_no_paths(tmp_path: Path) -> None:
+    folder = comparison(tmp_path / "cmp")
+    rows = json.loads((folder / "compare.json").read_text())["rows"]
+    rows[0]["name"] = "../../etc"
+    edit_json(folder / "compare.json", rows=rows, headline_row="")
+    assert refusal(folder) == "DIR/compare.json: damaged: row '../../etc': names are letters, digits and hyphens, each once"  # fmt: skip
+    rows[0]["name"] = rows[1]["name"]
+    edit_json(folder / "compare.json", rows=rows)
+    assert "damaged: row 'chip-4'" in refusal(folder)
+
+
+def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = comparison(tmp_path / "cmp")
+    rows = json.loads((folder / "compare.json").read_text())["rows"]
+    rows[0]["accuracy_mean"] = float("nan")
+    edit_json(folder / "compare.json", rows=rows)
+    assert refusal(folder) == "DIR/compare.json: damaged: holds a number that is none"

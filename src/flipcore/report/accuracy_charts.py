@@ -100,7 +100,7 @@ def flip_ratio_chart(rows: Sequence[Row]) -> Chart | None:
 
 
 def _some(number: int) -> int:
-    """Markers at every so manieth point, ten to a line or so."""
+    """How far apart markers are: ten to a line or so."""
     return math.ceil(number / 10)
 
 

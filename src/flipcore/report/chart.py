@@ -31,6 +31,8 @@ PALETTE = {
     "grey": "#6b7480",
 }
 SERIES = tuple(PALETTE.values())
+# What has a colour of its own wherever it is drawn: stores of a chip, and parts of the software's state.
+STORE_COLOURS = {"weight": "blue", "momentum": "orange", "trace": "green", "potential": "gold"}
 DASHES: tuple[Any, ...] = ("--", ":", "-.", (0, (6, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 _STYLE: dict[Any, Any] = {
@@ -85,6 +87,7 @@ class Chart:
         caption: how to read it.
         numbers: what stands under it on the page.
         data: what its CSV file holds; the same as `numbers` by default.
+        numbers_shown: whether the numbers stand open from the start, as the legend of a picture.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Chart:
     figure: Any
     numbers: Table
     data: Table | None = None
+    numbers_shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,9 +181,11 @@ def draw(chart: Chart) -> Drawing:
     figure.set_layout_engine("none")
     svg, png = io.BytesIO(), io.BytesIO()
     # The canvases themselves: `savefig` would draw everything once more for its layout.
-    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+    svg_canvas: Any = FigureCanvasSVG(figure)
+    svg_canvas.print_svg(svg, metadata={"Date": None})
     figure.set_dpi(PNG_DPI)
-    FigureCanvasAgg(figure).print_png(png)
+    png_canvas: Any = FigureCanvasAgg(figure)
+    png_canvas.print_png(png)
     return Drawing(chart, svg.getvalue(), png.getvalue())
 
 

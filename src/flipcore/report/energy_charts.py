@@ -6,7 +6,7 @@ from flipcore.hwmodel.estimate import Estimate, estimate_figures
 from flipcore.report.chart import (
     INK,
     PALETTE,
-    SERIES,
+    STORE_COLOURS,
     Chart,
     make_table,
     new_figure,
@@ -33,7 +33,7 @@ def phase_chart(estimate: Estimate) -> Chart | None:
     places = range(len(phases))
     left = [0.0] * len(phases)
     groups = _groups(parts["component"])
-    colours = dict(zip(groups, (*SERIES[: len(groups) - 1], PALETTE["grey"]), strict=True))
+    colours = _colours(groups)
     for group, components in groups.items():
         widths = [
             sum(
@@ -80,6 +80,16 @@ def _groups(components: dict[str, dict[str, float]]) -> dict[str, tuple[str, ...
     groups = {_words(name): (name,) for name in ordered[:LARGEST_COMPONENTS]}
     rest = tuple(ordered[LARGEST_COMPONENTS:])
     return {**groups, OTHERS: rest}
+
+
+def _colours(groups: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Stores keep the colour that they have in other charts; the rest take what is left, the last group grey."""
+    own = {group: STORE_COLOURS[group] for group in groups if group in STORE_COLOURS}
+    free = iter([colour for colour in PALETTE if colour not in own.values() and colour != "grey"])
+    return {
+        group: PALETTE["grey" if group == OTHERS else own.get(group) or next(free)]
+        for group in groups
+    }
 
 
 def component_chart(estimate: Estimate) -> Chart:

@@ -8,10 +8,10 @@ from typing import Any
 from flipcore.hwmodel.area import total_area
 from flipcore.hwmodel.estimate import Estimate
 from flipcore.hwmodel.memories import core_memories
-from flipcore.report.chart import INK, PALETTE, WIDTH, Chart, make_table, new_figure
+from flipcore.report.chart import INK, PALETTE, STORE_COLOURS, WIDTH, Chart, make_table, new_figure
 from flipcore.report.formats import AREA_UNITS, BIT_UNITS, Units, banded, percent, quantity, unit_of
 
-COLOURS = {"weight": "blue", "momentum": "orange", "trace": "green", "potential": "gold", "logic": "grey"}  # fmt: skip
+COLOURS = {**STORE_COLOURS, "logic": "grey"}
 OTHER_MEMORY = "purple"
 POINTS_PER_INCH = 72.0
 FONT_POINTS = 7.5
@@ -111,6 +111,7 @@ def floor_plan(estimate: Estimate) -> Chart | None:
         alt=f"Rectangles of the chip's memories and logic, areas to scale: {finding}.",
         caption=f"Areas are to scale, positions are not a layout: {finding}. Heavy lines part the cores.",
         figure=figure,
+        numbers_shown=True,
         numbers=make_table(
             ("core", "block", "bits", "area, µm²"),
             ((block.core, _title(block), block.bits or None, round(block.area_um2, 1)) for block, _ in placed),

@@ -35,7 +35,7 @@ COLOURS = {group: PALETTE[colour] for group, (colour, _) in PARTS.items()} | {
 
 def state_chart(rows: Sequence[Row]) -> Chart | None:
     """Training state by part, a stacked bar per row; None where no row has any."""
-    drawn = [(row, grouped(row)) for row in rows if row.training_state_bits_by_part]
+    drawn = [(row, parts) for row in rows if sum((parts := grouped(row)).values()) > 0]
     if not drawn:
         return None
     totals = [sum(parts.values()) for _, parts in drawn]
@@ -128,7 +128,11 @@ def _legend(figure: Any, groups: Sequence[str]) -> None:
 
 def peak_chart(rows: Sequence[Row], steps: int) -> Chart | None:
     """Peak bytes of live tensors over the number of time steps, a line per row; None where it was not measured."""
-    drawn = [(index, row) for index, row in enumerate(rows) if row.peak_bytes_by_steps]
+    drawn = [
+        (index, row)
+        for index, row in enumerate(rows)
+        if row.peak_bytes_by_steps and min(row.peak_bytes_by_steps.values()) > 0
+    ]
     if not drawn:
         return None
     largest = max(max((row.peak_bytes_by_steps or {}).values()) for _, row in drawn)

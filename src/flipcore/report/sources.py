@@ -1,5 +1,7 @@
 """What a report is made from: folders of comparisons, of simulations and of trainings, each read as a comparison."""
 
+import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,13 @@ from flipcore.compare.chip_rows import chip_row, momentum_width
 from flipcore.compare.contenders import CHIP, CHIP_TBSO, parse_contenders
 from flipcore.compare.jobs import RUNS
 from flipcore.compare.request import DEFAULT_TECHNOLOGY, network_of
-from flipcore.compare.rows import COMPARISON_FILE, Comparison, Row, read_comparison
+from flipcore.compare.rows import (
+    COMPARISON_FILE,
+    Comparison,
+    Row,
+    comparison_document,
+    read_comparison,
+)
 from flipcore.compare.run_files import read_run
 from flipcore.compare.software_rows import software_row
 from flipcore.errors import InputError
@@ -23,6 +31,7 @@ from flipcore.hwmodel.estimate import RUN_FILE, run_workload
 from flipcore.hwmodel.technology import load_technology
 
 TRAINING_FILE = "train.json"
+_ROW_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +59,15 @@ def read_source(folder: Path) -> Source:
     Raises:
         InputError: it is none of these, or damaged, or not finished.
     """
-    if (folder / COMPARISON_FILE).is_file():
-        return _comparison(folder)
-    if (folder / TRAINING_FILE).is_file():
-        return _training(folder)
-    if (folder / RUN_FILE).is_file():
-        return _simulation(folder)
+    for file, read in (
+        (COMPARISON_FILE, _comparison),
+        (TRAINING_FILE, _training),
+        (RUN_FILE, _simulation),
+    ):
+        if (folder / file).is_file():
+            source = read(folder)
+            _check_finite(source.comparison, folder / file)
+            return source
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     raise InputError(
@@ -63,11 +75,22 @@ def read_source(folder: Path) -> Source:
     )
 
 
+def _check_finite(comparison: Comparison, path: Path) -> None:
+    """Refuse NaN and infinity, which Python reads from JSON without a word."""
+    try:
+        json.dumps(comparison_document(comparison), allow_nan=False)
+    except ValueError:
+        raise InputError(f"{path}: damaged: holds a number that is none") from None
+
+
 def _comparison(folder: Path) -> Source:
     comparison = read_comparison(folder)
     if not comparison.rows:
         raise InputError(f"{folder / COMPARISON_FILE}: damaged: has no rows")
     names = [row.name for row in comparison.rows]
+    for name in names:
+        if not _ROW_NAME.fullmatch(name) or names.count(name) > 1:
+            raise InputError(f"{folder / COMPARISON_FILE}: damaged: row {name!r}: names are letters, digits and hyphens, each once")  # fmt: skip
     if comparison.headline_row and comparison.headline_row not in names:
         raise InputError(
             f"{folder / COMPARISON_FILE}: damaged: headline_row {comparison.headline_row} is none of its rows"
@@ -217,6 +240,8 @@ def _trained_network(document: dict[str, Any]) -> tuple[str, tuple[int, ...], in
 
 def _damaged(path: Path, error: Exception) -> InputError:
     if isinstance(error, ValidationError):
+        if error.errors()[0]["type"] == "json_invalid":
+            return InputError(f"{path}: damaged: not JSON")
         names = {name for one in error.errors() for name in one["loc"] if isinstance(name, str)}
         return InputError(f"{path}: damaged: {first_error(error, names)}")
     missing = isinstance(error, KeyError)

@@ -9,7 +9,7 @@ from flipcore.chip import Chip
 from flipcore.report.chart import PALETTE, Chart, make_table, new_figure
 from flipcore.report.run_arrays import Array
 
-MOST_SPIKES = 12_000  # drawn in a panel; beyond, every so manieth row, or the page would grow heavy
+MOST_SPIKES = 12_000  # drawn in a panel; beyond, one row in several, or the page would grow heavy
 POINTS_PER_INCH = 72.0
 
 
@@ -28,7 +28,7 @@ def raster_chart(recording: dict[str, Array], chip: Chip) -> Chart:
         every = _draw_spikes(axes, spikes, colour)
         axes.set_ylabel(f"{name}\n{spikes.shape[1]:,} neurons" if number else f"{name}\n{spikes.shape[1]:,} axons")  # fmt: skip
         if every > 1:
-            notes.append(f"of the {name} every {every}th row is drawn")
+            notes.append(f"of the {name} one row in {every} is drawn")
     label, prediction = int(recording["label"]), int(recording["prediction"])
     _draw_totals(all_axes[-1], recording["outputs"], label, prediction)
     all_axes[-1].set_xlim(0.4, chip.steps + 0.6)
@@ -42,6 +42,7 @@ def raster_chart(recording: dict[str, Array], chip: Chip) -> Chart:
         alt=f"Raster of spikes over {chip.steps} time steps from input to readout. {finding}.",
         caption=f"A tick is a spike. Below, what the readout's neurons have summed up so far. {finding}.{' ' + '; '.join(notes).capitalize() + '.' if notes else ''}",
         figure=figure,
+        numbers_shown=True,
         numbers=make_table(
             ("step", *(f"{name}, spikes" for name, _ in panels), "largest total", "its class"),
             (
@@ -75,7 +76,7 @@ def _totals(outputs: Array) -> npt.NDArray[np.int64]:
 
 
 def _draw_spikes(axes: Any, spikes: Array, colour: str) -> int:
-    """Draw ticks as one path; returns which rows are drawn, every so manieth."""
+    """Draw ticks as one path; returns of how many rows one is drawn."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Outline
 
