@@ -28,6 +28,7 @@ from flipcore.report.subject import Subject, join_sources
 
 REPORT_FILE = "report.html"
 FIGURES = "figures"
+LARGE = 1000.0  # from here on digits after the point say nothing
 MOST_TABLE_ROWS = 400  # on the page; the CSV file has all
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -155,9 +156,10 @@ def _clocks(comparison: Comparison) -> str:
 
 
 def _shown(table: Table) -> dict[str, Any]:
-    """The numbers behind a chart as text, the first of them where they are many."""
+    """The numbers behind a chart as text, the first of them where they are many; `wordy` columns hold words."""
     return {
         "columns": table.columns,
+        "wordy": [isinstance(cell, str) for cell in table.rows[-1]] if table.rows else [],
         "rows": [[_text(cell) for cell in row] for row in table.rows[:MOST_TABLE_ROWS]],
         "left_out": max(0, len(table.rows) - MOST_TABLE_ROWS),
     }
@@ -167,7 +169,7 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return ""
     if isinstance(cell, float):
-        return f"{cell:,.5g}"
+        return f"{cell:,.0f}" if abs(cell) >= LARGE else f"{cell:.4g}"
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
