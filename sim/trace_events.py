@@ -208,7 +208,7 @@ def _wait(
 
 
 def _counters(track: _Track, spans: list[_Span], num_cores: int) -> Iterator[Event]:
-    """Spikes of every core but the readout, and flips of every core, in the step so far: from the end of their phase to the next step."""
+    """Spikes of every core but the readout, and flips of every core, of the step: from their phase to the next step."""
     counters = {
         "spikes": ("spikes", _SPIKES, num_cores - 1),
         "flips": ("update", _FLIPS, num_cores),
@@ -226,6 +226,6 @@ def _counters(track: _Track, spans: list[_Span], num_cores: int) -> Iterator[Eve
                 yield track.counter(name, span.start, dict(values))
             elif record.phase == phase and record.counts[column]:
                 values[f"core {record.core}"] = int(record.counts[column])
-                yield track.counter(name, span.end, dict(values))
+                yield track.counter(name, span.start, dict(values))
         if any(values.values()):
             yield track.counter(name, spans[-1].end, dict.fromkeys(values, 0))

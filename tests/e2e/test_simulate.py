@@ -32,7 +32,11 @@ def without_times(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def assert_same_weights(a: Path, b: Path) -> None:
-    with np.load(a / "weights.npz") as first, np.load(b / "weights.npz") as second:
+    assert_same_arrays(a / "weights.npz", b / "weights.npz")
+
+
+def assert_same_arrays(a: Path, b: Path) -> None:
+    with np.load(a) as first, np.load(b) as second:
         assert sorted(first.files) == sorted(second.files) != []
         for name in first.files:
             np.testing.assert_array_equal(first[name], second[name], err_msg=name)
@@ -179,7 +183,8 @@ def _assert_goes_on(out: str, folder: Path, whole: dict[str, Any]) -> None:
     assert 0 < before.epoch < 12
     figures = figures_of(flipcore("simulate", "--resume", out, "--json", folder=folder))
     assert without_times(figures) == without_times(whole)
-    assert_same_weights(folder / out, folder / "whole")
+    for name in ("weights.npz", "flips.npz", "recording.npz"):
+        assert_same_arrays(folder / out / name, folder / "whole" / name)
     for c in range(2):
         for store in ("weight", "momentum"):
             image = f"images/{store}_core{c}.mem"

@@ -1,6 +1,9 @@
 """`flipcore simulate --trace` as a user runs it: files, table, JSON, and what it refuses."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from tests.e2e.command import figures_of, flipcore, one_line_of
 from tests.unit.test_data_nmnist import write_original
 
+PAGE = Path(__file__).parents[2] / "docs" / "TRACE.md"
 SMALL = ("simulate", "digits", "--set", "layers.0.neurons=32", "--epochs", "1")
 
 
@@ -123,3 +127,24 @@ def test_what_cannot_be_traced_is_refused_before_the_run(
     done = flipcore("simulate", "digits", *words.split(), "--out", "run", folder=tmp_path)
     assert one_line_of(done) == told
     assert not (tmp_path / "run").exists()
+
+
+def test_the_page_of_traces_is_right(tmp_path: Path) -> None:
+    """Its command and its code run, and it names every array that there is."""
+    page = PAGE.read_text(encoding="utf-8")
+    command = next(line.split() for line in page.splitlines() if line.startswith("    flipcore "))
+    done = flipcore(*command[1:], folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    code = page.split("```python\n")[1].split("```")[0]
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    *flips, fire = ran.stdout.splitlines()
+    assert fire.endswith("of the hidden neurons fire in a step")
+    assert len(flips) == 2
+    run_dir = tmp_path / "runs" / "digits-seed3"
+    for name in ("recording", "flips", "trace"):
+        with np.load(run_dir / f"{name}.npz", allow_pickle=False) as arrays:
+            for array in arrays.files:
+                written = re.sub(r"^(training|inference)_", "S_", re.sub(r"_\d$", "_c", array))
+                assert f"`{written}`" in page, f"{name}.npz: {array}"
