@@ -92,8 +92,9 @@ def finish_run(
         results = {**run_figures(run), "run_dir": str(run_dir)}
         if trace_samples:
             results["trace"] = write_trace(run_dir, trace_run(run, trace_samples))
-        write_results(run_dir, run, results)
         plot_run(results, run_dir / "report")
+        # Its last file says that the run is finished.
+        write_results(run_dir, run, results)
     return results
 
 

@@ -48,7 +48,7 @@ def mean_curve(
                 samples_seen=samples_seen * (index + 1) // len(epochs),
                 accuracy_mean=mean,
                 accuracy_std=std,
-                flip_ratio=statistics.fmean(float(epoch.get("flip_ratio", 0.0)) for epoch in seeds),
+                flip_ratio=statistics.fmean(float(epoch["flip_ratio"]) for epoch in seeds),
             )
         )
     return tuple(points)
