@@ -1,6 +1,7 @@
 """Bitstream of a chip on a board: synthesis, placement, routing, packing, and what they say of size and speed."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ DEVICE = "ice40-up5k"
 BITSTREAM_FILE = "board.bin"
 _ROUTED_FILE = "board.asc"
 _REPORT_FILE = "report.json"
+_USED = re.compile(r"(ICESTORM_LC|ICESTORM_RAM|ICESTORM_SPRAM): *(\d+)/ *(\d+)")
+_CELLS = {
+    "ICESTORM_LC": "logic cells",
+    "ICESTORM_RAM": "block RAMs",
+    "ICESTORM_SPRAM": "SPRAMs",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +114,15 @@ def _place(folder: Path, board: BoardShape, seed: int) -> tuple[float, int]:
     arguments += ["--freq", str(board.kind.clock_mhz), "--timing-allow-fail", "--seed", str(seed)]
     status, printed = run_program("nextpnr-ice40", arguments, folder, "nextpnr.log", may_fail=True)
     if status:
+        lacking = [
+            f"{int(used):,} {_CELLS[kind]} of {int(available):,}"
+            for kind, used, available in _USED.findall(printed)
+            if int(used) > int(available)
+        ]
+        if lacking:
+            raise CheckError(
+                f"{board.chip.name} does not fit {board.kind.title}: {', '.join(lacking)}"
+            )
         errors = [line for line in printed.splitlines() if line.startswith("ERROR")]
         raise CheckError(f"nextpnr-ice40: {board.chip.name}: {(errors or ['failed'])[0]}")
     report = json.loads((folder / _REPORT_FILE).read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """The top level of a board: its text, its pins, what does not suit a board, and what the tools are told."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from flipcore.chip import Chip, load_chip
-from flipcore.errors import InputError, ToolError
+from flipcore.errors import CheckError, InputError, ToolError
 from flipcore.rtl.board import bitstream
 from flipcore.rtl.board.boards import BOARDS, find_board, pin_constraints
 from flipcore.rtl.board.generate_board import board_files
 from flipcore.rtl.board.shape import BoardShape, fingerprint
 from flipcore.rtl.generate import write_files
+from flipcore.rtl.yosys import Netlist
 
 CHIPS = {
     "preset": ("digits-up5k", ()),
@@ -123,6 +125,72 @@ def test_fingerprint_is_of_what_the_bitstream_depends_on() -> None:
     assert len(set(map(fingerprint, others))) == len(others)
     text = board_files(shape("preset"))["frame_transmitter.v"]
     assert f"32'h{fingerprint(preset()):08X}" in text
+
+
+FULL = """Info: 	         ICESTORM_LC:  5766/ 5280   109%
+Info: 	        ICESTORM_RAM:    13/   30    43%
+Info: 	      ICESTORM_SPRAM:     5/    4   125%
+ERROR: Failed to expand region (0, 0) |_> (25, 31) of 5766 ICESTORM_LCs
+"""
+
+
+def tools(
+    monkeypatch: pytest.MonkeyPatch, printed: str, status: int, speeds: list[float]
+) -> list[str]:
+    """Put programs in place of the real ones: a placement that prints this and reaches these speeds; returns its seeds."""
+    seeds: list[str] = []
+
+    def run(
+        name: str, arguments: list[str], folder: Path, log: str, *, may_fail: bool = False
+    ) -> tuple[int, str]:
+        if name == "icepack":
+            (folder / arguments[1]).write_bytes(b"bits")
+        else:
+            seeds.append(arguments[arguments.index("--seed") + 1])
+            speed = speeds[len(seeds) - 1] if speeds else 0.0
+            report = {
+                "fmax": {"clk": {"achieved": speed}},
+                "utilization": {"ICESTORM_LC": {"used": 5067}},
+            }
+            (folder / "report.json").write_text(json.dumps(report))
+        return status, printed
+
+    cells = {"SB_LUT4": 3965, "SB_DFF": 600, "SB_DFFER": 1010, "SB_SPRAM256KA": 3}
+    monkeypatch.setattr(bitstream, "run_program", run)
+    monkeypatch.setattr(bitstream, "require_program", lambda name: None)
+    monkeypatch.setattr(bitstream, "program_version", lambda name, argument: name)
+    monkeypatch.setattr(
+        bitstream, "map_to_ice40", lambda *_, **__: Netlist(cells=cells, registers={})
+    )
+    return seeds
+
+
+def test_a_chip_that_does_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tools(monkeypatch, FULL, 1, [])
+    with pytest.raises(CheckError) as refused:
+        bitstream.build_bitstream(shape("preset"), tmp_path, [1])
+    assert str(refused.value) == (
+        "digits-up5k does not fit 1BitSquared iCEBreaker 1.0: "
+        "5,766 logic cells of 5,280, 5 SPRAMs of 4"
+    )
+
+
+def test_placements_are_tried_until_one_is_fast_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seeds = tools(monkeypatch, "", 0, [11.9, 12.51, 14.0])
+    result = bitstream.build_bitstream(shape("preset"), tmp_path, [3, 4, 5])
+    assert seeds == ["3", "4"]
+    assert (result.seed, result.fmax_mhz, result.logic_cells) == (4, 12.51, 5067)
+    assert (result.luts, result.flip_flops, result.large_rams) == (3965, 1610, 3)
+    assert Path(result.path).read_bytes() == b"bits"
+
+
+def test_no_placement_is_fast_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tools(monkeypatch, "", 0, [11.9, 11.0])
+    with pytest.raises(CheckError, match=r"only 11\.90 MHz with seed 1, 11\.00 MHz with seed 2: "):
+        bitstream.build_bitstream(shape("preset"), tmp_path, [1, 2])
+    assert not (tmp_path / "board.bin").exists()
 
 
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import json as json_format
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -170,7 +171,8 @@ def _open_port(name: str, baud: int) -> Iterator[Any]:
     try:
         port = serial.Serial(name, baud, timeout=_READ_SECONDS, exclusive=True)
     except (OSError, ValueError) as error:  # a SerialException is an OSError
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else error
         raise InputError(f"--port {name}: cannot be opened: {reason}") from None
     with port:
         try:
