@@ -23,6 +23,7 @@ def print_comparison(
         f"\n{comparison.name}: {network}, {comparison.steps} steps, {comparison.dataset}, {comparison.training_samples:,} training samples, "
         f"{comparison.test_samples:,} {comparison.test_split} samples, {seeds} {'seed' if seeds == 1 else 'seeds'} a row",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     console.print(_learning_table(comparison.rows))
@@ -31,17 +32,19 @@ def print_comparison(
         console.print(_cost_table(chips))
     for row in comparison.rows:
         if row.missing is not None:
-            console.print(f"{row.name}: {row.missing}", style="yellow", soft_wrap=True)
+            console.print(
+                f"{row.name}: {row.missing}", style="yellow", markup=False, soft_wrap=True
+            )
     console.print(
         "state: bits that training keeps from step to step, of a chip all its memories; peak: most bytes of live tensors while a batch was learnt; "
         "last flips: share of signs that the last epoch changed",
         style="dim",
     )
     for sentence in headline(comparison):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, markup=False)
     if report is not None:
-        console.print(f"The report is {report}", highlight=False, soft_wrap=True)
-    console.print(f"Results are in {folder}", highlight=False, soft_wrap=True)
+        console.print(f"The report is {report}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Results are in {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:

@@ -59,18 +59,18 @@ def _distance(chip: Row, other: Row) -> str:
     points = 100 * ((chip.accuracy_mean or 0.0) - (other.accuracy_mean or 0.0))
     if abs(points) < 0.05:
         return "level with"
-    return f"{abs(points):.1f} {'point' if abs(points) < 1.05 else 'points'} {'above' if points > 0 else 'below'}"
+    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
 
 
 def _memory(comparison: Comparison, chip: Row) -> Iterator[str]:
     own = chip.training_state_bits
     ratios = [
-        f"{row.training_state_bits / own:.1f} times that for {words}"
+        f"{row.training_state_bits / own:.1f} times as much for {words}"
         for words, row in _references(comparison)
         if row.training_state_bits and own
     ]
     if ratios and own:
-        yield f"All its memories together are {own / 1000:,.0f} kbit; what training keeps from step to step is {', '.join(ratios)}."
+        yield f"All its memories together are {own / 1000:,.0f} kbit; what training keeps from step to step is {' and '.join(ratios)}."
 
 
 def _growth(comparison: Comparison, chip: Row) -> Iterator[str]:
