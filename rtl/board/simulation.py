@@ -45,11 +45,9 @@ def build_simulation(board: BoardShape, folder: Path) -> Path:
         CheckError: Verilator refuses the Verilog.
     """
     verilator, environment = _find_verilator()
-    for program in ("g++", "make"):
-        if shutil.which(program) is None:
-            raise ToolError(
-                f"{program}: not found: Verilator needs it (Debian package `{program}`)"
-            )
+    for tool in ("g++", "make"):
+        if shutil.which(tool) is None:
+            raise ToolError(f"{tool}: not found: Verilator needs it (Debian package `{tool}`)")
     files = {**board_files(board), SIMULATION_FILE: simulation_text(board)}
     program = folder / "obj_dir" / _PROGRAM
     if program.exists() and all(_holds(folder / name, text) for name, text in files.items()):
