@@ -80,7 +80,7 @@ def _growth(comparison: Comparison, chip: Row) -> Iterator[str]:
         if peaks and len(peaks) > 1:
             first, last = min(peaks), max(peaks)
             parts.append((first, last, f"{peaks[last] / peaks[first]:.1f} for {words}"))
-    if parts and len({(first, last) for first, last, _ in parts}) == 1:
+    if len(parts) > 1 and len({(first, last) for first, last, _ in parts}) == 1:
         first, last, _ = parts[0]
         texts = [text for _, _, text in parts]
         yield f"From {first} to {last} time steps, the memory that learning needs at its peak grows by a factor of {', '.join(texts)}."

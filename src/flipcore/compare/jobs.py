@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 from flipcore.compare.request import Entry, Request, network_of
 from flipcore.errors import InputError
 from flipcore.files import write_whole
+from flipcore.training.algorithms import find_algorithm
 
 RUNS = "runs"
 RUN_FILE = "run.json"
@@ -16,7 +17,8 @@ MEMORY_FILE = "memory.json"
 STEPS = (1, 2, 4, 8, 16, 32)  # at which memory is measured
 
 # Rough seconds per training sample, time step and synapse on one core; they only decide what starts first.
-_SECONDS_SOFTWARE = 3e-10
+_SECONDS_EACH_BATCH = 2e-10  # software that updates after each batch
+_SECONDS_EACH_STEP = 4e-10  # after each time step
 _SECONDS_CHIP = 7e-11
 _SECONDS_START = 1.0
 
@@ -76,18 +78,20 @@ def open_jobs(request: Request, folder: Path, *, has_torch: bool) -> list[Job]:
     return sorted(jobs, key=lambda job: -job_seconds(request, job))
 
 
-def job_seconds(request: Request, job: Job, num_samples: int = 1000) -> float:
+def job_seconds(request: Request, job: Job) -> float:
     """A guess at what a job takes, good enough to put jobs in order."""
     entry = request.entries[job.entry]
     chip = request.base_chip()
     sizes = network_of(chip)
     work = chip.steps * sum(a * b for a, b in itertools.pairwise(sizes))
-    samples = request.samples or num_samples
+    samples = request.training_samples
     if job.kind == "memory":
         return _SECONDS_START
     if entry.parsed.where == "software":
         epochs = int(entry.settings["epochs"])
-        return _SECONDS_START + _SECONDS_SOFTWARE * work * samples * epochs
+        algorithm = find_algorithm(entry.parsed.head)
+        cost = _SECONDS_EACH_STEP if algorithm.update_each_step else _SECONDS_EACH_BATCH
+        return _SECONDS_START + cost * work * samples * epochs
     epochs = int(entry.settings["workload"]["epochs"])
     return _SECONDS_START + _SECONDS_CHIP * work * samples * epochs
 

@@ -64,7 +64,8 @@ class Request:
     Attributes:
         task: the preset, recipe or file that was named.
         chip: description of the chip whose network it is, without any contender's changes.
-        samples: training samples that every row learns from; None for all.
+        samples: training samples that were asked for; None for all.
+        training_samples: that every row learns from.
         data: digest of the data set.
     """
 
@@ -77,6 +78,7 @@ class Request:
     first_seed: Annotated[int, Field(ge=0)]
     num_seeds: Annotated[int, Field(ge=1)]
     samples: Annotated[int | None, Field(ge=1)]
+    training_samples: Annotated[int, Field(ge=1)]
     validation: Annotated[float, Field(ge=0, lt=1)]
     technology: str
 
@@ -154,11 +156,13 @@ def make_request(
         first_seed=first_seed,
         num_seeds=task.seeds if seeds is None else seeds,
         samples=samples,
+        training_samples=len(loaded.train),
         validation=validation,
         technology=technology,
     )
-    check_fit(chip, data_of_seed(request, loaded, first_seed))
-    return request
+    learnt = data_of_seed(request, loaded, first_seed)
+    check_fit(chip, learnt)
+    return replace(request, training_samples=len(learnt.train))
 
 
 def _check_numbers(**numbers: int | None) -> None:
