@@ -14,7 +14,9 @@ from flipcore.events import CYCLE_NAMES, EventCounts
 from flipcore.sim.recording import Recording, copy_engine, record_sample
 from flipcore.sim.run import Run
 
-MAX_SAMPLES = 64  # of each side, so that a trace stays a few megabytes
+# Of each side, so that a trace stays a few megabytes, and some tens for the longest and deepest chips.
+MAX_SAMPLES = 64
+MAX_CORE_STEPS = 1 << 14  # steps of all cores and samples together
 
 SideName = Literal["training", "inference"]
 Summary = dict[str, Any]
@@ -65,10 +67,13 @@ def check_samples(run: Run, num_samples: int) -> None:
     """Refuse a number of samples that a trace of this run cannot have.
 
     Raises:
-        InputError: it is not 1 ... MAX_SAMPLES, or a split has fewer.
+        InputError: it is not 1 ... MAX_SAMPLES, or less where the chip is long and deep, or a split has fewer.
     """
-    if not 1 <= num_samples <= MAX_SAMPLES:
-        raise InputError(f"--trace-samples {num_samples}: must be 1 ... {MAX_SAMPLES}")
+    steps, num_cores = run.chip.steps, len(run.chip.layers)
+    most = min(MAX_SAMPLES, MAX_CORE_STEPS // (steps * num_cores))
+    if not 1 <= num_samples <= most:
+        why = f" with {steps} steps and {num_cores} layers" if most < MAX_SAMPLES else ""
+        raise InputError(f"--trace-samples {num_samples}: must be 1 ... {most}{why}")
     splits = {"test": run.dataset.test}
     if _learns(run):
         splits["training"] = run.dataset.train

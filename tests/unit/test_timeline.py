@@ -15,7 +15,7 @@ from flipcore.events import EventCounts
 from flipcore.sim.layout import weight_bits
 from flipcore.sim.recording import copy_engine
 from flipcore.sim.run import Run, Settings
-from flipcore.sim.timeline import FLIP_COLUMNS, summarise, trace_arrays, trace_run
+from flipcore.sim.timeline import FLIP_COLUMNS, check_samples, summarise, trace_arrays, trace_run
 from tests.datasets import tiny_dataset
 from tests.random_chips import chip_documents
 from tests.unit.test_run import DATASET, SETTINGS, Watcher, assert_same, chip
@@ -135,6 +135,15 @@ def test_samples_that_are_not_there_are_refused(samples: int, epochs: int, told:
     with pytest.raises(InputError) as caught:
         trace_run(Run(chip(), DATASET, replace(SETTINGS, epochs=epochs)), samples)
     assert str(caught.value) == told
+
+
+def test_a_long_and_deep_chip_is_traced_for_fewer_samples() -> None:
+    deep = chip(steps=256, layers=[{"neurons": 2}] * 15 + [{"neurons": 3}])
+    run = Run(deep, DATASET, SETTINGS)
+    with pytest.raises(InputError) as caught:
+        check_samples(run, 5)
+    assert str(caught.value) == "--trace-samples 5: must be 1 ... 4 with 256 steps and 16 layers"
+    check_samples(run, 4)
 
 
 def test_a_small_training_split_matters_to_a_run_that_learns() -> None:
