@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-demo: $(VENV)/core.stamp ## learn the 8x8 digits on the simulated chip
-	$(BIN)/flipcore simulate digits
+demo: $(VENV)/train.stamp ## compare software with the chip on the 8x8 digits: a table and report.html
+	$(BIN)/flipcore compare digits
 
 test: $(VENV)/dev.stamp iverilog lint ## check and test everything
 	$(BIN)/python -m pytest -n 2
@@ -68,6 +68,10 @@ $(BIN)/python:
 # A stamp tells that an environment is complete, so that the next call starts at once.
 $(VENV)/core.stamp: pyproject.toml constraints.txt $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/train.stamp: $(VENV)/core.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
