@@ -10,6 +10,9 @@ from flipcore.errors import CheckError, ToolError
 # Program to Debian package and what it is needed for.
 PACKAGES = {
     "yosys": ("yosys", "synthesis"),
+    "yosys-smtbmc": ("yosys", "a proof"),
+    "cvc5": ("cvc5", "a proof"),
+    "berkeley-abc": ("berkeley-abc", "a proof of equivalence"),
     "sta": ("opensta", "timing in a cell library"),
     "nextpnr-ice40": ("nextpnr-ice40", "placement and timing on iCE40"),
     "icepack": ("fpga-icestorm", "the bitstream of an iCE40"),

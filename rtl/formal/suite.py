@@ -1,0 +1,117 @@
+"""Proves a chip's properties, of the Verilog that is given: two at a time."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from flipcore.chip import Chip
+from flipcore.errors import InputError
+from flipcore.rtl.formal.checkers import Obligation, obligations
+from flipcore.rtl.formal.properties import PROPERTIES, Property, property_named
+from flipcore.rtl.formal.solver import TRACE_FILE, Outcome, prove, require_solver
+
+PROCESSES = 2
+Told = Callable[["Result"], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """A proof and what it is of.
+
+    Attributes:
+        obligation: what was claimed.
+        outcome: what became of it.
+        vcd: waves of the counterexample, if there is one and it was to be kept.
+    """
+
+    obligation: Obligation
+    outcome: Outcome
+    vcd: str
+
+
+def chosen_properties(names: Sequence[str]) -> tuple[Property, ...]:
+    """Properties by name; all without any.
+
+    Raises:
+        InputError: There is none of such a name.
+    """
+    found = []
+    for name in names:
+        one = property_named(name)
+        if one is None:
+            known = ", ".join(other.name for other in PROPERTIES)
+            raise InputError(f"--property {name}: must be one of {known}")
+        found.append(one)
+    return tuple(found) or PROPERTIES
+
+
+def prove_chip(
+    chip: Chip,
+    files: Mapping[str, str],
+    wanted: tuple[Property, ...] = PROPERTIES,
+    *,
+    counters: bool = True,
+    timeout_s: float = 120.0,
+    keep: Path | None = None,
+    told: Told | None = None,
+) -> list[Result]:
+    """Prove properties of a chip's Verilog.
+
+    Args:
+        chip: The description that it was generated from.
+        files: The Verilog, file name to text; a changed text (a mutant) is judged as it stands.
+        wanted: Properties; those of parts that the chip does not have are left out.
+        counters: Whether it has performance counters.
+        timeout_s: For each proof.
+        keep: Where checkers, logs and counterexamples go; nothing is kept without.
+        told: Called after each proof, from this thread.
+
+    Returns:
+        In the order of the properties.
+
+    Raises:
+        ToolError: A program is missing.
+        CheckError: yosys refuses the Verilog.
+    """
+    require_solver()
+    tasks = obligations(chip, files, wanted, counters=counters)
+    results: dict[int, Result] = {}
+    with _folder(keep) as folder, ThreadPoolExecutor(min(PROCESSES, os.cpu_count() or 1)) as pool:
+        running = {
+            pool.submit(_prove, task, folder / _place(task), timeout_s, keep is not None): number
+            for number, task in enumerate(tasks)
+        }
+        try:
+            for done in as_completed(running):
+                results[running[done]] = done.result()
+                if told is not None:
+                    told(done.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return [results[number] for number in range(len(tasks))]
+
+
+def _prove(task: Obligation, folder: Path, timeout_s: float, kept: bool) -> Result:
+    outcome = prove(task, folder, timeout_s)
+    trace = folder / TRACE_FILE
+    return Result(
+        obligation=task, outcome=outcome, vcd=str(trace) if kept and trace.exists() else ""
+    )
+
+
+def _place(task: Obligation) -> str:
+    cores = "".join(f"-{c}" for c in task.cores)
+    return f"{task.property.name}{cores}"
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="flipcore-formal-") as name:
+            yield Path(name)
+    else:
+        yield keep
