@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from flipcore.chip import chip_document, chip_yaml, load_chip
-from flipcore.compare.rows import Comparison, CurvePoint, Row, comparison_document
+from flipcore.comparison.rows import Comparison, CurvePoint, Row, comparison_document
 from flipcore.hwmodel.activity import expected_counts, load_rates
 from flipcore.report.sources import read_source
 

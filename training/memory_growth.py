@@ -1,8 +1,7 @@
 """How memory grows with the time steps: the peak of a batch in learning, measured for each number of them."""
 
-import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import torch
 from torch import Tensor
 
 from flipcore.chip import chip_yaml
-from flipcore.compare.jobs import STEPS
-from flipcore.compare.request import network_of
 from flipcore.training.data import SampleSet
 from flipcore.training.frames import make_coder
 from flipcore.training.learner import Learner
@@ -36,17 +33,19 @@ class Growth:
     left_out: tuple[str, ...]
 
 
-def measure_growth(recipe: Recipe, options: Options, samples: SampleSet) -> Growth:
-    """Peaks at each of STEPS, at random pixels or events.
+def measure_growth(
+    recipe: Recipe, options: Options, samples: SampleSet, all_steps: Sequence[int]
+) -> Growth:
+    """Peaks at each number of time steps, at random pixels or events.
 
     Raises:
         InputError: the data do not fit the network.
     """
     chip = recipe.chip()
     batch = min(recipe.batch_size, len(samples.train))
-    synapses = sum(a * b for a, b in itertools.pairwise(network_of(chip)))
+    synapses = sum(core.axons * core.neurons for core in chip.layers)
     peaks, left_out = {}, []
-    for steps in STEPS:
+    for steps in all_steps:
         if steps * batch * synapses > LARGEST_WORK:
             left_out.append(
                 f"{steps} steps: a batch of {batch} is more than {LARGEST_WORK:,} synapse operations"

@@ -4,10 +4,36 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flipcore.api import Price, Side, Simulation, estimate, load, open_run, simulate
+    from flipcore.api import (
+        Compared,
+        Price,
+        Side,
+        Simulation,
+        compare,
+        estimate,
+        load,
+        open_comparison,
+        open_run,
+        resume_comparison,
+        simulate,
+    )
+    from flipcore.errors import InputError
 
 __version__ = version("flipcore")
-__all__ = ["Price", "Side", "Simulation", "estimate", "load", "open_run", "simulate"]
+__all__ = [
+    "Compared",
+    "InputError",
+    "Price",
+    "Side",
+    "Simulation",
+    "compare",
+    "estimate",
+    "load",
+    "open_comparison",
+    "open_run",
+    "resume_comparison",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:

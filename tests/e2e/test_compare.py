@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flipcore.compare.rows import read_comparison
+from flipcore.comparison.rows import read_comparison
 from flipcore.sim.folder_lock import folder_lock
 from tests.datasets import striped_pixels
 from tests.e2e.command import TIMEOUT_SECONDS, figures_of, flipcore, one_line_of, started

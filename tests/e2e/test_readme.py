@@ -34,11 +34,15 @@ def test_every_command_of_the_tour_runs(tmp_path: Path) -> None:
     for command in tour:
         words, _, target = command.partition(" > ")
         arguments = shlex.split(words)[1:]
-        if arguments[0] in ("simulate", "sweep", "train"):
+        if arguments[0] in ("simulate", "sweep", "train", "compare"):
             # The tour's own epochs would take minutes here; the last value counts.
             arguments += ["--epochs", "1"]
         if "--seeds" in arguments:
             arguments[arguments.index("--seeds") + 1] = "1"
+        if arguments[0] == "compare":
+            arguments += ["--samples", "200", "--algorithms", "bso,chip:8"]
+        if arguments[0] == "adapt":
+            arguments += ["--samples", "50", "--seeds", "1"]
         if arguments[0] == "sweep" and sweeps:
             arguments += ["--out", f"sweep{len(sweeps)}"]  # the first has the folder of its own
         if arguments[0] == "sweep":

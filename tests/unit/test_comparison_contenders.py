@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from flipcore.compare.contenders import parse_contenders
+from flipcore.comparison.contenders import parse_contenders
 from flipcore.errors import InputError
 from flipcore.training.algorithms import ALGORITHMS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flipcore.compare.request import (
+from flipcore.comparison.request import (
     REQUEST_FILE,
     create_folder,
     data_of_seed,

@@ -8,14 +8,14 @@ import pytest
 from rich.console import Console
 
 from flipcore.cli.compare_table import print_comparison
-from flipcore.compare import comparison as engine
-from flipcore.compare.comparison import headline_row
-from flipcore.compare.contenders import parse_contenders
-from flipcore.compare.headline import energy_text, headline, three_digits
-from flipcore.compare.rows import Band, ChipFigures, Comparison, CurvePoint, Row
-from flipcore.compare.rows_csv import COLUMNS, rows_csv
-from flipcore.compare.run_files import mean_curve, spread
-from flipcore.compare.software_rows import missing_row
+from flipcore.comparison import finish as engine
+from flipcore.comparison.contenders import parse_contenders
+from flipcore.comparison.finish import headline_row
+from flipcore.comparison.headline import energy_text, headline, three_digits
+from flipcore.comparison.rows import Band, ChipFigures, Comparison, CurvePoint, Row
+from flipcore.comparison.rows_csv import COLUMNS, rows_csv
+from flipcore.comparison.run_files import mean_curve, spread
+from flipcore.comparison.software_rows import missing_row
 
 
 def software(name: str, accuracy: float, bits: int, peaks: dict[int, int]) -> Row:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flipcore.chip import load_chip
-from flipcore.compare.contenders import parse_contenders
-from flipcore.compare.tasks import (
+from flipcore.comparison.contenders import parse_contenders
+from flipcore.comparison.tasks import (
     contender_chip,
     load_task,
     software_recipe,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flipcore.compare.jobs import Job, job_title, open_jobs, write_peaks
-from flipcore.compare.line import Line, Stopped, receive
-from flipcore.compare.request import Request, create_folder, load_request_data, make_request
-from flipcore.compare.worker import run_job
+from flipcore.comparison.jobs import Job, job_title, open_jobs, write_peaks
+from flipcore.comparison.line import Line, Stopped, receive
+from flipcore.comparison.request import Request, create_folder, load_request_data, make_request
+from flipcore.comparison.worker import run_job
 from flipcore.errors import InputError
 from flipcore.sim.data import Dataset
 from tests.datasets import striped_pixels

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flipcore.chip import load_chip
-from flipcore.compare.rows import Row
+from flipcore.comparison.rows import Row
 from flipcore.hwmodel.area import total_area
 from flipcore.hwmodel.estimate import Estimate, make_estimate, run_workload
 from flipcore.hwmodel.technology import load_technology

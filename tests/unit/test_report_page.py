@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flipcore.compare.rows import read_comparison
+from flipcore.comparison.rows import read_comparison
 from flipcore.errors import InputError
 from flipcore.report import Report, make_report, write_report
 from tests.report_folders import comparison, edit_json, training, write_comparison

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flipcore.chip import load_chip
-from flipcore.compare.chip_rows import chip_growth
+from flipcore.comparison.chip_rows import chip_growth
 from flipcore.errors import InputError
 from flipcore.hwmodel.memory import memory_bits
 from flipcore.report.sources import read_source

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flipcore.compare import memory_growth
-from flipcore.compare.chip_rows import chip_growth
-from flipcore.compare.jobs import STEPS, read_peaks, write_peaks
-from flipcore.compare.memory_growth import measure_growth, measure_peak
+from flipcore.comparison.chip_rows import chip_growth
+from flipcore.comparison.jobs import STEPS, read_peaks, write_peaks
 from flipcore.errors import InputError
 from flipcore.hwmodel.memory import memory_bits
+from flipcore.training import memory_growth
+from flipcore.training.memory_growth import measure_growth, measure_peak
 from flipcore.training.training_folder import train_in_folder
 from tests.trainings import STEPS as OWN_STEPS
 from tests.trainings import Watch, images, options, recipe, training
@@ -38,8 +38,8 @@ def test_the_peak_is_the_one_that_a_training_measures(
 
 
 def test_memory_grows_with_the_steps_only_through_time(tmp_path: Path) -> None:
-    through_time = measure_growth(recipe(tmp_path), options("bptt-adam"), images())
-    online = measure_growth(recipe(tmp_path), options("bso"), images())
+    through_time = measure_growth(recipe(tmp_path), options("bptt-adam"), images(), STEPS)
+    online = measure_growth(recipe(tmp_path), options("bso"), images(), STEPS)
     assert tuple(through_time.peak_bytes) == tuple(online.peak_bytes) == STEPS
     assert through_time.left_out == online.left_out == ()
     first, *_, last = through_time.peak_bytes.values()
@@ -53,7 +53,7 @@ def test_what_is_too_large_is_left_out_with_a_line(
 ) -> None:
     work = 8 * (12 * 16 + 16 * 3)  # of a batch and step
     monkeypatch.setattr(memory_growth, "LARGEST_WORK", 4 * work)
-    growth = measure_growth(recipe(tmp_path), options("bso"), images())
+    growth = measure_growth(recipe(tmp_path), options("bso"), images(), STEPS)
     assert tuple(growth.peak_bytes) == (1, 2, 4)
     assert growth.left_out == tuple(
         f"{steps} steps: a batch of 8 is more than {4 * work:,} synapse operations"

@@ -14,11 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flipcore.cli.compare_table import print_comparison
 from flipcore.cli.display import RunDisplay, leave_interrupted
-from flipcore.compare.comparison import finish_comparison
-from flipcore.compare.jobs import Job, job_seconds, job_title
-from flipcore.compare.request import Request, create_folder, make_request
-from flipcore.compare.rows import comparison_document
-from flipcore.compare.workers import Interrupted
+from flipcore.comparison.finish import finish_comparison
+from flipcore.comparison.jobs import Job, job_seconds, job_title
+from flipcore.comparison.request import Request, create_folder, make_request
+from flipcore.comparison.rows import comparison_document
+from flipcore.comparison.workers import Interrupted
 from flipcore.sim.results import free_folder
 
 

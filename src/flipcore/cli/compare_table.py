@@ -7,8 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from flipcore.compare.headline import headline, three_digits
-from flipcore.compare.rows import Band, Comparison, Row
+from flipcore.comparison.headline import headline, three_digits
+from flipcore.comparison.rows import Band, Comparison, Row
 
 _NONE = "-"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flipcore.compare.rows import comparison_document
+from flipcore.comparison.rows import comparison_document
 from flipcore.report import make_report
 from flipcore.sim.results import free_folder
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from flipcore.chip import Chip, chip_document
-from flipcore.compare.contenders import RULE_LABELS, Contender
-from flipcore.compare.jobs import STEPS
-from flipcore.compare.rows import Band, ChipFigures, Row
-from flipcore.compare.run_files import mean_curve, read_run, spread
+from flipcore.comparison.contenders import RULE_LABELS, Contender
+from flipcore.comparison.jobs import STEPS
+from flipcore.comparison.rows import Band, ChipFigures, Row
+from flipcore.comparison.run_files import mean_curve, read_run, spread
 from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.hwmodel.area import total_area

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flipcore.chip.parse import near
-from flipcore.compare.rows import Where
+from flipcore.comparison.rows import Where
 from flipcore.errors import InputError
 from flipcore.training.algorithms import ALGORITHMS, find_algorithm
 from flipcore.training.options import Options, Storage

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from flipcore.compare.chip_rows import chip_row
-from flipcore.compare.jobs import (
+from flipcore.comparison.chip_rows import chip_row
+from flipcore.comparison.jobs import (
     RUN_FILE,
     RUNS,
     Job,
@@ -20,7 +20,7 @@ from flipcore.compare.jobs import (
     run_name,
     write_peaks,
 )
-from flipcore.compare.request import (
+from flipcore.comparison.request import (
     Entry,
     Request,
     data_of_seed,
@@ -28,11 +28,11 @@ from flipcore.compare.request import (
     network_of,
     read_request,
 )
-from flipcore.compare.rows import COMPARISON_FILE, Comparison, Row, comparison_document
-from flipcore.compare.rows_csv import rows_csv
-from flipcore.compare.run_files import read_run
-from flipcore.compare.software_rows import missing_row, software_row
-from flipcore.compare.workers import Watcher, run_jobs
+from flipcore.comparison.rows import COMPARISON_FILE, Comparison, Row, comparison_document
+from flipcore.comparison.rows_csv import rows_csv
+from flipcore.comparison.run_files import read_run
+from flipcore.comparison.software_rows import missing_row, software_row
+from flipcore.comparison.workers import Watcher, run_jobs
 from flipcore.files import write_whole
 from flipcore.hwmodel.technology import Technology, load_technology
 from flipcore.session import Tell, compile_loops, prepare_run

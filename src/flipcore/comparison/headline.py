@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from flipcore.compare.rows import Band, Comparison, Row
+from flipcore.comparison.rows import Band, Comparison, Row
 
 _SCALES = ((1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from flipcore.compare.request import Entry, Request, network_of
+from flipcore.comparison.request import Entry, Request, network_of
 from flipcore.errors import InputError
 from flipcore.files import write_whole
 from flipcore.training.algorithms import find_algorithm

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 from flipcore import draws
 from flipcore.chip import Chip, chip_document, parse_chip
 from flipcore.chip.parse import first_error
-from flipcore.compare.contenders import Contender, parse_contenders
-from flipcore.compare.tasks import contender_chip, load_task, software_recipe, task_recipe
+from flipcore.comparison.contenders import Contender, parse_contenders
+from flipcore.comparison.tasks import contender_chip, load_task, software_recipe, task_recipe
 from flipcore.errors import InputError
 from flipcore.files import write_whole
 from flipcore.hwmodel.area import chip_area

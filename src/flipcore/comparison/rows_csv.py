@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Iterable
 
-from flipcore.compare.jobs import STEPS
-from flipcore.compare.rows import Row
+from flipcore.comparison.jobs import STEPS
+from flipcore.comparison.rows import Row
 
 _PLAIN = (
     "name",

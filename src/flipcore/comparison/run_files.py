@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flipcore.compare.jobs import RUN_FILE
-from flipcore.compare.rows import CurvePoint
+from flipcore.comparison.jobs import RUN_FILE
+from flipcore.comparison.rows import CurvePoint
 from flipcore.errors import InputError
 
 

@@ -5,20 +5,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from flipcore.compare.line import Line, Stopped
-from flipcore.compare.memory_growth import measure_growth
-from flipcore.compare.request import Entry, Request, data_of_seed
+from flipcore.comparison.jobs import STEPS
+from flipcore.comparison.line import Line, Stopped
+from flipcore.comparison.request import Entry, Request, data_of_seed
 from flipcore.sim.data import Dataset
 from flipcore.sim.logbook import Logbook
 from flipcore.training.data import SampleSet
 from flipcore.training.data.samples import as_sample_set
+from flipcore.training.distributed import local_device
+from flipcore.training.memory_growth import measure_growth
 from flipcore.training.torch_settings import configure_torch
 from flipcore.training.training_folder import logged_values, train_in_folder
 from flipcore.training.training_run import Epoch, Interrupted, Progress, TrainingRun
-
-CPU = torch.device("cpu")
 
 
 class _Watch:
@@ -65,7 +63,9 @@ def train(
             logbook.close()
 
     try:
-        train_in_folder(lambda: TrainingRun(recipe, options, samples, CPU), run_dir, watch)
+        train_in_folder(
+            lambda: TrainingRun(recipe, options, samples, local_device("cpu")), run_dir, watch
+        )
     except Interrupted:
         raise Stopped from None
 
@@ -76,7 +76,7 @@ def measure_memory(request: Request, entry: Entry, dataset: Dataset) -> dict[str
     configure_torch(recipe, deterministic=False)
     options = entry.parsed.options(request.first_seed, request.validation)
     own = data_of_seed(request, dataset, request.first_seed)
-    growth = measure_growth(recipe, options, _samples(own))
+    growth = measure_growth(recipe, options, _samples(own), STEPS)
     return {
         "peak_bytes": {str(steps): peak for steps, peak in growth.peak_bytes.items()},
         "left_out": list(growth.left_out),

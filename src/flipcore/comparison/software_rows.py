@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flipcore.compare.contenders import MOMENTUM_BITS, Contender
-from flipcore.compare.jobs import RUN_FILE
-from flipcore.compare.rows import Row
-from flipcore.compare.run_files import mean_curve, read_run, spread
+from flipcore.comparison.contenders import MOMENTUM_BITS, Contender
+from flipcore.comparison.jobs import RUN_FILE
+from flipcore.comparison.rows import Row
+from flipcore.comparison.run_files import mean_curve, read_run, spread
 from flipcore.errors import InputError
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flipcore.chip import Chip, apply_change, parse_chip, read_chip_document, read_mapping
 from flipcore.chip.parse import first_error
-from flipcore.compare.contenders import CHIP_TBSO, Contender
+from flipcore.comparison.contenders import CHIP_TBSO, Contender
 from flipcore.errors import InputError
 from flipcore.training.recipe import Recipe, load_recipe
 
@@ -105,4 +105,4 @@ def contender_chip(task: Task, recipe: Recipe, contender: Contender) -> Chip:
 
 
 def _folder() -> Any:
-    return resources.files("flipcore.compare").joinpath("tasks")
+    return resources.files("flipcore.comparison").joinpath("tasks")

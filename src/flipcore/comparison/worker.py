@@ -1,4 +1,4 @@
-"""A process that does jobs of a comparison: `python -m flipcore.compare.worker DESCRIPTOR FOLDER`, started by `compare.workers`.
+"""A process that does jobs of a comparison: `python -m flipcore.comparison.worker DESCRIPTOR FOLDER`, started by `comparison.workers`.
 
 Through the connection come jobs, go fractions and outcomes, each a JSON document. Whatever arrives while a job lasts asks it to stop,
 and so does the end of the connection, when the process that started this one is gone.
@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from flipcore.chip import Chip
-from flipcore.compare.jobs import RUNS, Job, run_name
-from flipcore.compare.line import Line, Stopped, receive, send
-from flipcore.compare.request import Entry, Request, data_of_seed, load_request_data, read_request
+from flipcore.comparison.jobs import RUNS, Job, run_name
+from flipcore.comparison.line import Line, Stopped, receive, send
+from flipcore.comparison.request import (
+    Entry,
+    Request,
+    data_of_seed,
+    load_request_data,
+    read_request,
+)
 from flipcore.errors import FlipcoreError, InputError
 from flipcore.session import finish_run, prepare_run
 from flipcore.sim import run as chip_runs
@@ -56,7 +62,7 @@ def run_job(request: Request, folder: Path, dataset: Dataset, job: Job, line: Li
     """
     entry = request.entries[job.entry]
     if job.kind == "memory":
-        from flipcore.compare.software import measure_memory
+        from flipcore.comparison.software import measure_memory
 
         return measure_memory(request, entry, dataset)
     run_dir = folder / RUNS / run_name(entry, job.seed)
@@ -65,7 +71,7 @@ def run_job(request: Request, folder: Path, dataset: Dataset, job: Job, line: Li
     if entry.parsed.where == "chip":
         _run_chip(request, entry, dataset, job.seed, run_dir, line)
         return None
-    from flipcore.compare.software import train
+    from flipcore.comparison.software import train
 
     with folder_lock(run_dir):
         train(request, entry, dataset, job.seed, run_dir, line)

@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from flipcore.compare.jobs import Job, job_document, job_title
-from flipcore.compare.line import receive, send
-from flipcore.compare.request import Request
+from flipcore.comparison.jobs import Job, job_document, job_title
+from flipcore.comparison.line import receive, send
+from flipcore.comparison.request import Request
 from flipcore.errors import InputError
 
 LOOK_SECONDS = 0.2  # between two looks at the wish to stop
@@ -168,7 +168,7 @@ def _start(folder: Path) -> _Worker:
     """
     connection, other_end = Pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "flipcore.compare.worker", str(other_end.fileno()), str(folder)],
+        [sys.executable, "-m", "flipcore.comparison.worker", str(other_end.fileno()), str(folder)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=(other_end.fileno(),),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from flipcore.compare.rows import Row
+from flipcore.comparison.rows import Row
 from flipcore.report.chart import (
     Chart,
     legend_below,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from flipcore.compare.rows import Row
+from flipcore.comparison.rows import Row
 from flipcore.files import write_whole
 
 WIDTH = 3.7  # inches: text of 8 points is 10 pixels high on a phone 360 pixels wide

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from flipcore.compare.headline import three_digits
-from flipcore.compare.rows import Band, Row
+from flipcore.comparison.headline import three_digits
+from flipcore.comparison.rows import Band, Row
 from flipcore.hwmodel.technology import Band as CostBand
 
 SPACE = "\N{NO-BREAK SPACE}"

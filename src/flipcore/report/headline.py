@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flipcore.compare.headline import best_row, headline
-from flipcore.compare.rows import Band, Comparison, Row
+from flipcore.comparison.headline import best_row, headline
+from flipcore.comparison.rows import Band, Comparison, Row
 from flipcore.report.formats import (
     BIT_UNITS,
     ENERGY_UNITS,

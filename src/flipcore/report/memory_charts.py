@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flipcore.compare.rows import Row
+from flipcore.comparison.rows import Row
 from flipcore.report.chart import (
     PALETTE,
     Chart,

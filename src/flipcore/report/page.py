@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flipcore.compare.rows import Comparison
+from flipcore.comparison.rows import Comparison
 from flipcore.errors import InputError
 from flipcore.files import write_whole
 from flipcore.report.chart import (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flipcore.compare.rows import Row
+from flipcore.comparison.rows import Row
 from flipcore.report.formats import (
     AREA_UNITS,
     BIT_UNITS,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flipcore.chip import parse_chip
-from flipcore.compare.rows import Row
+from flipcore.comparison.rows import Row
 from flipcore.errors import InputError
 from flipcore.hwmodel.estimate import Estimate, estimate_warnings, make_estimate, run_workload
 from flipcore.hwmodel.technology import Source as Citation

@@ -13,19 +13,19 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from flipcore.chip.parse import first_error
-from flipcore.compare.chip_rows import chip_row, momentum_width
-from flipcore.compare.contenders import CHIP, CHIP_TBSO, parse_contenders
-from flipcore.compare.jobs import RUNS
-from flipcore.compare.request import DEFAULT_TECHNOLOGY, network_of
-from flipcore.compare.rows import (
+from flipcore.comparison.chip_rows import chip_row, momentum_width
+from flipcore.comparison.contenders import CHIP, CHIP_TBSO, parse_contenders
+from flipcore.comparison.jobs import RUNS
+from flipcore.comparison.request import DEFAULT_TECHNOLOGY, network_of
+from flipcore.comparison.rows import (
     COMPARISON_FILE,
     Comparison,
     Row,
     comparison_document,
     read_comparison,
 )
-from flipcore.compare.run_files import read_run
-from flipcore.compare.software_rows import software_row
+from flipcore.comparison.run_files import read_run
+from flipcore.comparison.software_rows import software_row
 from flipcore.errors import InputError
 from flipcore.hwmodel.estimate import RUN_FILE, run_workload
 from flipcore.hwmodel.technology import load_technology

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from flipcore.compare.rows import Comparison, Row
+from flipcore.comparison.rows import Comparison, Row
 from flipcore.errors import InputError
 from flipcore.report.sources import Source
 
