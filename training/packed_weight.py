@@ -5,6 +5,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ from flipcore.training.row_kernels import SIGNS_OF_BYTE, add_rows, learn_rows
 
 if TYPE_CHECKING:
     from flipcore.training.fused_flips import FusedFlips
+
+PIECE = 1024  # weights that a compiled loop takes at a time
 
 
 class PackedWeight(nn.Module):
@@ -77,21 +80,87 @@ class PackedWeight(nn.Module):
         gradient = gradient.reshape(-1)
         self.momentum.begin(rate, peak)
         limit = self.momentum.in_levels(threshold)
+        learn_chunk = self._learn_compiled if self._is_compiled else self._learn_tensors
         for start, stop in self.momentum.chunks():
-            levels = self.momentum.moved(start, stop, gradient[start:stop].float())
-            bits = self.bits[start // 8 : (stop + 7) // 8]
-            flips = _flips(bits, levels, limit)
-            bits ^= pack_flags(flips.to(torch.int8))
-            if not keep_momentum:
-                levels.mul_(1 - flips)
-            self.momentum.write(start, stop, levels)
+            learn_chunk(start, stop, gradient[start:stop].float(), limit, keep_momentum)
         self.momentum.end()
+
+    def _learn_tensors(
+        self, start: int, stop: int, gradient: Tensor, limit: float, keep_momentum: bool
+    ) -> None:
+        """Learn a chunk with operations of torch, on any device."""
+        levels = self.momentum.moved(start, stop, gradient)
+        bits = self.bits[start // 8 : (stop + 7) // 8]
+        flips = _flips(bits, levels, limit)
+        bits ^= pack_flags(flips.to(torch.int8))
+        if not keep_momentum:
+            levels.mul_(1 - flips)
+        self.momentum.write(start, stop, levels)
+
+    def _learn_compiled(
+        self, start: int, stop: int, gradient: Tensor, limit: float, keep_momentum: bool
+    ) -> None:
+        """Learn a chunk, piece by piece while it is in the processor's cache: the same numbers in half the time."""
+        assert isinstance(self.momentum, IntegerMomentum)
+        if not self.momentum.gain:
+            return  # all momentum is 0 and stays it
+        noise, offset = self.momentum.draw_noise(stop - start)
+        whole = (stop - start) // PIECE * PIECE
+        for first, last, size in ((0, whole, PIECE), (whole, stop - start, stop - start - whole)):
+            if first < last:
+                firsts = np.arange(start + first, start + last, size)
+                self._learn_pieces(
+                    firsts,
+                    np.ones(len(firsts), np.float32),
+                    gradient[first:last].view(-1, size).numpy(),
+                    noise[first:last],
+                    offset,
+                    limit,
+                    keep_momentum,
+                )
+
+    def _learn_pieces(
+        self,
+        firsts: npt.NDArray[np.int64],
+        factors: npt.NDArray[np.float32],
+        gradients: npt.NDArray[np.float32],
+        noise: Tensor,
+        offset: float,
+        limit: float,
+        keep_momentum: bool,
+    ) -> int:
+        """Call the loop of row_kernels with the momentum's settings and room to work in; returns its count of saturated levels."""
+        momentum = self.momentum
+        assert isinstance(momentum, IntegerMomentum)
+        columns = gradients.shape[1]
+        saturated: int = learn_rows(
+            self.bits.numpy(),
+            momentum.storage.view(torch.int8).numpy(),
+            firsts,
+            factors,
+            gradients,
+            noise.numpy(),
+            np.float32(momentum.gain),
+            np.float32(offset),
+            np.float32(limit),
+            np.float32(momentum.limit),
+            keep_momentum,
+            SIGNS_OF_BYTE,
+            np.empty(columns, np.float32),
+            np.empty(columns, np.float32),
+            np.empty(columns, np.uint8),
+        )
+        return saturated
+
+    @property
+    def _is_compiled(self) -> bool:
+        """Whether compiled loops reach the memory and know the format."""
+        return self.bits.device.type == "cpu" and self.momentum_format == "int8"
 
     @property
     def learns_rows(self) -> bool:
         """Whether a single sample's rows can be read and learnt alone: decay lies in the scale, and compiled loops reach the memory."""
-        is_matrix_here = len(self.shape) == 2 and self.bits.device.type == "cpu"
-        return is_matrix_here and self.momentum_format == "int8"
+        return len(self.shape) == 2 and self._is_compiled
 
     def weighted_rows(self, factors: Tensor) -> Tensor:
         """Multiply factors [rows] with a matrix [rows, columns] to float32 [columns]; only where it `learns_rows`."""
@@ -136,22 +205,14 @@ class PackedWeight(nn.Module):
         rows = row_factor.nonzero().squeeze(1)
         used = row_factor.index_select(0, rows).float()
         noise, offset = momentum.draw_noise(len(rows) * self.shape[1])
-        saturated = learn_rows(
-            self.bits.numpy(),
-            momentum.storage.view(torch.int8).numpy(),
-            rows.numpy(),
+        saturated = self._learn_pieces(
+            (rows * self.shape[1]).numpy(),
             used.numpy(),
-            column_factor.float().numpy(),
-            noise.numpy(),
-            np.float32(momentum.gain),
-            np.float32(offset),
-            np.float32(int(momentum.in_levels(threshold))),
-            np.float32(momentum.limit),
+            column_factor.float().numpy()[None],
+            noise,
+            offset,
+            momentum.in_levels(threshold),
             keep_momentum,
-            SIGNS_OF_BYTE,
-            np.empty(self.shape[1], np.float32),
-            np.empty(self.shape[1], np.float32),
-            np.empty(self.shape[1], np.uint8),
         )
         momentum.relieve(saturated, noise.numel())
 

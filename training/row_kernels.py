@@ -1,4 +1,4 @@
-"""Compiled loops over the rows of a packed matrix that a single sample touches, for weights that lie on the CPU.
+"""Compiled loops over pieces of packed weights that lie on the CPU: rows that a single sample touches, or all there are.
 
 Each pass over a row is a loop of its own without branches, so that it becomes vector instructions: as one loop they took six times as long.
 """
@@ -52,18 +52,18 @@ def add_rows(bits, rows, factors, table, signs, sums):
 
 @compiled
 def learn_rows(
-    bits, levels, rows, row_factor, column_factor, noise, gain, offset, limit, largest, keep, table, signs, moved, flips
+    bits, levels, firsts, factors, gradients, noise, gain, offset, limit, largest, keep, table, signs, moved, flips
 ):  # fmt: skip
-    """Add an outer product to momentum levels with stochastic rounding, and flip where w * M > limit.
+    """Add gradients to momentum levels with stochastic rounding, and flip where w * M > limit.
 
     The same operations in the same order as the tensors of IntegerMomentum and PackedWeight.learn, element by element in float32.
 
     Args:
-        bits: uint8, packed weights [rows, columns] in row-major order, changed.
-        levels: int8 [rows * columns], changed.
-        rows: int64 [k].
-        row_factor: float32 [k].
-        column_factor: float32 [columns].
+        bits: uint8, packed weights, changed.
+        levels: int8, of every weight, changed.
+        firsts: int64 [k], where each piece of [columns] weights begins.
+        factors: float32 [k], of each piece's gradient.
+        gradients: float32 [k, columns], or [1, columns] for all pieces: an outer product with the factors.
         noise: int8 [k * columns] or longer, uniform.
         gain: float32, levels per unit of gradient.
         offset: float32, added to each noise.
@@ -78,16 +78,17 @@ def learn_rows(
     Returns:
         How many of the levels visited are saturated now.
     """
-    columns = column_factor.shape[0]
+    columns = gradients.shape[1]
     step = np.float32(2.0**-8)
     saturated = 0
-    for k in range(rows.shape[0]):
-        first = rows[k] * columns
-        factor = row_factor[k]
+    for k in range(firsts.shape[0]):
+        first = firsts[k]
+        factor = factors[k]
+        gradient = gradients[min(k, gradients.shape[0] - 1)]
         row_levels = levels[first : first + columns]
         row_noise = noise[k * columns : (k + 1) * columns]
         for j in range(columns):
-            level = factor * column_factor[j] * gain + np.float32(row_levels[j])
+            level = factor * gradient[j] * gain + np.float32(row_levels[j])
             level = level + np.float32(row_noise[j]) * step + offset
             # Saturated before it is rounded, which gives the same and keeps `_WHOLE` within its range.
             level = level if level > -largest else -largest

@@ -175,6 +175,29 @@ def test_an_outer_product_is_learnt_as_the_whole_gradient_is(
     assert flips > 100
 
 
+@pytest.mark.parametrize("keep_momentum", [False, True])
+@pytest.mark.parametrize("shape", [(40, 60), (37, 33), (2, 3), (4, 3, 3, 3), (64, 1024)])
+def test_compiled_loops_learn_what_tensors_learn(
+    shape: tuple[int, ...], keep_momentum: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole pieces, and a rest that begins or ends within a byte."""
+    dice = torch.Generator().manual_seed(6)
+    compiled, tensors = (PackedWeight(_signs(shape), "int8", seed=1) for _ in range(2))
+    before = compiled.unpacked()
+    settings = {"rate": 0.1, "threshold": 0.05, "keep_momentum": keep_momentum}
+    for update in range(12):
+        gradient = torch.randn(shape, generator=dice) * (update > 0)
+        peak = float(gradient.abs().max())
+        compiled.learn(gradient.clone(), peak=peak, **settings)
+        with monkeypatch.context() as patched:
+            patched.setattr(PackedWeight, "_is_compiled", False)
+            tensors.learn(gradient.clone(), peak=peak, **settings)
+        assert torch.equal(compiled.bits, tensors.bits)
+        assert torch.equal(compiled.momentum.storage, tensors.momentum.storage)
+        assert compiled.momentum.scale == tensors.momentum.scale
+    assert (compiled.unpacked() != before).any()
+
+
 def test_rows_without_a_gradient_are_not_touched() -> None:
     weight = PackedWeight(_signs((40, 16)), "int8", seed=1)
     before = weight.unpacked()
