@@ -12,7 +12,7 @@ from flipcore.errors import CheckError
 from flipcore.rtl.chip_shape import ChipShape
 from flipcore.rtl.core_shape import CoreShape
 from flipcore.rtl.formal.properties import Property, Sizes, subjects
-from flipcore.rtl.tables import Module, read_module
+from flipcore.rtl.tables import read_module
 
 CHECKER = "formal_checker"
 _INSTANCE = re.compile(r"^  (\w+) (?:#\((?:.|\n)*?\n  \) )?(u_\w+) \(", re.MULTILINE)
@@ -88,9 +88,8 @@ def _obligation(
     shape: ChipShape, core: CoreShape | None, files: Mapping[str, str], wanted: Property
 ) -> Obligation:
     modules = _modules(files, core)
-    missing = [name for name in (wanted.module, *wanted.others) if name not in modules]
-    if missing:
-        raise CheckError(f"{wanted.name}: there is no module {missing[0]} in the Verilog")
+    if wanted.module not in modules:
+        raise CheckError(f"{wanted.name}: there is no module {wanted.module} in the Verilog")
     module = read_module(files[f"{modules[wanted.module]}.v"])
     small = _reduced(core, wanted.sizes) if core else None
     own = core.parameters if core else shape.parameters
@@ -99,8 +98,6 @@ def _obligation(
     values = {name: table[name].value for name in [*names, *wanted.parameters]}
     reduced = tuple(name for name in values if values[name] != own[name].value)
     needed = set(_below(files, modules[wanted.module]))
-    for other in wanted.others:
-        needed |= set(_below(files, modules[other]))
     template = _environment().get_template(f"formal/{wanted.name}.v.j2")
     cycles = wanted.cycles(values)
     checker = template.render(
@@ -114,7 +111,6 @@ def _obligation(
         chip=shape,
         cycles=cycles,
         inner=_inner,
-        other=lambda name: _instantiation(files, modules[name], table),
     )  # fmt: skip
     return Obligation(
         property=wanted,
@@ -125,13 +121,6 @@ def _obligation(
         files={**{f"{name}.v": files[f"{name}.v"] for name in sorted(needed)}, f"{CHECKER}.v": checker},
         cycles=cycles,
     )  # fmt: skip
-
-
-def _instantiation(files: Mapping[str, str], module: str, table: Mapping[str, object]) -> str:
-    """Name and parameters of a further module in a checker."""
-    header: Module = read_module(files[f"{module}.v"])
-    values = ", ".join(f".{name}({table[name].value})" for name, _, _ in header.parameters)  # type: ignore[attr-defined]
-    return f"{module} #({values})"
 
 
 def _modules(files: Mapping[str, str], core: CoreShape | None) -> dict[str, str]:
@@ -186,9 +175,7 @@ def _inner(width: str, path: str, name: str | None = None) -> str:
     """
     space = f"{width} " if width else ""
     local = name or path
-    return (
-        f"  (* hierconn *) wire {space}\\dut.{path} ;\n  wire {space}{local} = \\dut.{path} ;"
-    )
+    return f"  (* hierconn *) wire {space}\\dut.{path} ;\n  wire {space}{local} = \\dut.{path} ;"
 
 
 @functools.cache

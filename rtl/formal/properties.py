@@ -39,7 +39,6 @@ class Property:
         cycles: after reset that are looked at, from the parameters of the instance.
         sizes: of the instance.
         applies: whether a core has it; properties of the whole chip's modules have none.
-        others: further modules that its checker instantiates.
         parameters: of the core, that its checker needs beyond those of the module.
     """
 
@@ -51,7 +50,6 @@ class Property:
     cycles: Callable[[Parameters], int] = lambda _: 3
     sizes: Sizes = Sizes()
     applies: Callable[[CoreShape], bool] = lambda _: True
-    others: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
 
     @property
@@ -263,7 +261,7 @@ PROPERTIES = (
         rules="O2",
         module="trace_update",
         method="induction",
-        sizes=Sizes(lanes=3, axons=7),
+        sizes=Sizes(lanes=2, axons=5),
     ),
     Property(
         name="update_words_once",
@@ -293,16 +291,45 @@ PROPERTIES = (
         applies=lambda core: not core.is_readout,
     ),
     Property(
-        name="prediction_rule",
-        statement="the lowest neuron with the largest total is predicted; addresses inside; cycles of T9; then idle",
-        rules="N6, T9",
-        module="predict",
-        method="bounded",
-        cycles=lambda p: p["Neurons"] + 5,
-        sizes=Sizes(lanes=2, words=2),
+        name="scan_in_order",
+        statement="each neuron of the readout is shown once, in order, with its own value; addresses inside; then idle",
+        rules="T5, T9",
+        module="output_scan",
+        method="induction",
+        sizes=Sizes(lanes=2, axons=2, words=3),
         applies=lambda core: core.is_readout,
-        others=("output_scan", "word_select"),
-        parameters=("Neurons",),
+    ),
+    Property(
+        name="prediction_rule",
+        statement="the lowest neuron with the largest total is predicted; then idle",
+        rules="N6",
+        module="predict",
+        method="induction",
+        applies=lambda core: core.is_readout,
+    ),
+    Property(
+        name="hinge_ends",
+        statement="the error phase comes to its end and leaves the unit idle; addresses inside",
+        rules="N7, T5",
+        module="error_hinge",
+        method="induction",
+        applies=lambda core: core.is_readout and not core.softmax,
+    ),
+    Property(
+        name="softmax_ends",
+        statement="the error phase comes to its end and leaves the unit idle; addresses inside",
+        rules="N7, T5",
+        module="error_softmax",
+        method="induction",
+        applies=lambda core: core.is_readout and core.softmax,
+    ),
+    Property(
+        name="threshold_ends",
+        statement="the threshold phase lasts 20 cycles and leaves the unit idle",
+        rules="T6",
+        module="adaptive_threshold",
+        method="induction",
+        applies=lambda core: core.tbso,
     ),
     Property(
         name="host_accesses",

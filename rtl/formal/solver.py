@@ -77,7 +77,9 @@ def prove(obligation: Obligation, folder: Path, timeout_s: float) -> Outcome:
         return outcome("unknown", said, f"no answer in {timeout_s:g} s")
     if "Status: FAILED" in base or "Status: failed" in base:
         failed = _FAILED.search(base)
-        return outcome("failed", f"counterexample within {cycles} cycles", failed[1] if failed else "")
+        return outcome(
+            "failed", f"counterexample within {cycles} cycles", failed[1] if failed else ""
+        )
     if "Status: PASSED" not in base and "Status: passed" not in base:
         raise CheckError(f"{obligation.property.name}: yosys-smtbmc: {_last_line(base)}")
     if method == "inputs":

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from flipcore.chip import Chip
 from flipcore.errors import InputError
-from flipcore.rtl.formal.checkers import Obligation, obligations
+from flipcore.rtl.formal.checkers import CHECKER, Obligation, obligations
 from flipcore.rtl.formal.properties import PROPERTIES, Property, property_named
 from flipcore.rtl.formal.solver import TRACE_FILE, Outcome, prove, require_solver
+from flipcore.rtl.generate import write_files
 
 PROCESSES = 2
 Told = Callable[["Result"], None]
@@ -25,7 +26,7 @@ class Result:
     Attributes:
         obligation: what was claimed.
         outcome: what became of it.
-        vcd: waves of the counterexample, if there is one and it was to be kept.
+        vcd: waves of the counterexample, if there is one and it was to go somewhere.
     """
 
     obligation: Obligation
@@ -57,6 +58,7 @@ def prove_chip(
     counters: bool = True,
     timeout_s: float = 120.0,
     keep: Path | None = None,
+    failures: Path | None = None,
     told: Told | None = None,
 ) -> list[Result]:
     """Prove properties of a chip's Verilog.
@@ -67,7 +69,8 @@ def prove_chip(
         wanted: Properties; those of parts that the chip does not have are left out.
         counters: Whether it has performance counters.
         timeout_s: For each proof.
-        keep: Where checkers, logs and counterexamples go; nothing is kept without.
+        keep: Where checkers and logs of all proofs go; nothing is kept without.
+        failures: Where the waves of a counterexample and its checker go.
         told: Called after each proof, from this thread.
 
     Returns:
@@ -82,7 +85,7 @@ def prove_chip(
     results: dict[int, Result] = {}
     with _folder(keep) as folder, ThreadPoolExecutor(min(PROCESSES, os.cpu_count() or 1)) as pool:
         running = {
-            pool.submit(_prove, task, folder / _place(task), timeout_s, keep is not None): number
+            pool.submit(_prove, task, folder / _place(task), timeout_s, failures): number
             for number, task in enumerate(tasks)
         }
         try:
@@ -95,12 +98,15 @@ def prove_chip(
     return [results[number] for number in range(len(tasks))]
 
 
-def _prove(task: Obligation, folder: Path, timeout_s: float, kept: bool) -> Result:
+def _prove(task: Obligation, folder: Path, timeout_s: float, failures: Path | None) -> Result:
     outcome = prove(task, folder, timeout_s)
-    trace = folder / TRACE_FILE
-    return Result(
-        obligation=task, outcome=outcome, vcd=str(trace) if kept and trace.exists() else ""
-    )
+    vcd = ""
+    if outcome.verdict == "failed" and failures is not None:
+        vcd = str(failures / _place(task) / TRACE_FILE)
+        if failures / _place(task) != folder:
+            names = (TRACE_FILE, f"{CHECKER}.v")
+            write_files({name: (folder / name).read_text("utf-8") for name in names}, Path(vcd).parent)  # fmt: skip
+    return Result(obligation=task, outcome=outcome, vcd=vcd)
 
 
 def _place(task: Obligation) -> str:

@@ -10,6 +10,7 @@ import typer
 from flipcore.cli.adapt_command import ADAPT_EPILOG, adapt
 from flipcore.cli.board_command import board_app
 from flipcore.cli.compare_command import COMPARE_EPILOG, compare
+from flipcore.cli.formal_command import EQUAL_EPILOG, FORMAL_EPILOG, equal, formal
 from flipcore.cli.nir import nir_app
 from flipcore.cli.options import (
     ChipArgument,
@@ -35,6 +36,8 @@ app = typer.Typer(
 )
 rtl_app = typer.Typer(no_args_is_help=True, help="Generate and verify the Verilog of a chip.")
 app.add_typer(rtl_app, name="rtl")
+rtl_app.command(epilog=FORMAL_EPILOG)(formal)
+rtl_app.command(epilog=EQUAL_EPILOG)(equal)
 hw_app = typer.Typer(no_args_is_help=True, help="Measure what a technology costs.")
 app.add_typer(hw_app, name="hw")
 app.add_typer(nir_app, name="nir")
