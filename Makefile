@@ -12,7 +12,7 @@ demo: $(VENV)/train.stamp ## compare software with the chip on the 8x8 digits: a
 	$(BIN)/flipcore compare digits
 
 test: $(VENV)/dev.stamp iverilog lint ## check and test everything
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/dev.stamp ## style, types, layers
 	$(BIN)/ruff check .
