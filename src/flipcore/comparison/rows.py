@@ -2,9 +2,9 @@
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from flipcore.chip.parse import first_error
@@ -103,7 +103,7 @@ class Row:
     training_state_bits: int | None = None
     training_state_bits_by_part: dict[str, int] | None = None
     training_peak_bytes: int | None = None
-    peak_bytes_by_steps: dict[int, int] | None = None
+    peak_bytes_by_steps: dict[int, Annotated[int, Field(ge=1)]] | None = None
     seconds_per_sample: float | None = None
     flips_per_sample: float | None = None
     chip: ChipFigures | None = None
@@ -173,6 +173,6 @@ def read_comparison(folder: Path) -> Comparison:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise InputError(
-            f"{path}: damaged or not a comparison: {first_error(error, _FIELD_NAMES)}"
-        ) from None
+        is_json = error.errors()[0]["type"] != "json_invalid"
+        reason = first_error(error, _FIELD_NAMES) if is_json else "not JSON"
+        raise InputError(f"{path}: damaged or not a comparison: {reason}") from None
