@@ -25,6 +25,21 @@ _WRITE_NETLIST = (
     f"write_verilog -noattr -simple-lhs {NETLIST_FILE}",
     "write_json netlist.json",
 )
+# Small arrays to registers. What is read beyond their ends is unknown in Verilog and unused (docs/RTL.md); it is made 0,
+# or two netlists could choose differently.
+_ARRAYS = ("proc", "memory_collect", "memory_map", "setundef -zero -undriven")
+# To gates and the plain registers that `rtl.blif` knows, nothing taken apart cleverly.
+_LOGIC = (
+    *_ARRAYS,
+    "opt_expr",  # a division by a power of two is none
+    "opt_clean",
+    "dffunmap",
+    "simplemap",
+    "techmap",
+    "dffunmap",
+    "simplemap",
+    "opt_clean",
+)
 _CONSTRAINTS_FILE = "abc.constr"
 _OUTPUT_LOAD_FF = 10.0
 _OPTIMISE = "strash; &get -n; &fraig -x; &put; scorr; dc2; strash; dch -f"
@@ -278,6 +293,53 @@ def map_to_ice40(
     ]
     _run(folder, script, "yosys_ice40.log")
     return _netlist(folder / "netlist.json", design, {})
+
+
+def map_to_gates(folder: Path, design: Design) -> None:
+    """Map a design to plain gates, a module per module, its memories left as black boxes; writes `NETLIST_FILE`."""
+    script = [
+        _read(design.sources),
+        f"hierarchy -check -top {design.top}",
+        *_black_boxes(design),
+        *_ARRAYS,
+        f"synth -top {design.top}",
+        "setundef -zero -undriven",  # bits of registers that nothing reads and that are gone
+        "opt_clean",
+        "rename -enumerate -pattern cell_%_",
+        f"write_verilog -noattr {NETLIST_FILE}",
+    ]
+    _run(folder, script, "yosys_gates.log")
+
+
+def write_plain_logic(folder: Path, design: Design, out: str) -> None:
+    """Write a design in BLIF as it stands, without any optimisation of synthesis, its memories left as black boxes."""
+    script = [
+        _read(design.sources),
+        f"hierarchy -check -top {design.top}",
+        *_black_boxes(design),
+        *_LOGIC,
+        f"write_blif -cname {out}",
+    ]
+    _run(folder, script, "yosys_logic.log")
+
+
+def write_netlist_logic(folder: Path, design: Design, out: str) -> None:
+    """Write the netlist of a design, `NETLIST_FILE`, in BLIF."""
+    boxes = [
+        f"(* blackbox *) module {macro.module} ("
+        + ", ".join(f"{way} [{width - 1}:0] {name}" for name, (way, width) in macro.ports.items())
+        + "); endmodule"
+        for macro in named_macros(design)
+    ]
+    (folder / "boxes.v").write_text("\n".join([*boxes, ""]), encoding="utf-8")
+    script = [
+        f"read_verilog {NETLIST_FILE} boxes.v",
+        f"hierarchy -check -top {design.top}",
+        "rename -hide w:cell_*_",  # or a register could be known by such a name instead of its own
+        *_LOGIC,
+        f"write_blif -cname {out}",
+    ]
+    _run(folder, script, "yosys_netlist_logic.log")
 
 
 def _read(sources: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ class Property:
         rules: of the SPEC.
         module: that it is of, without the number of a variant.
         method: how it is shown.
-        cycles: after reset that are looked at, from the parameters of the instance.
+        cycles: after reset that are looked at, from the parameters of the instance; by induction, if it does not close.
         sizes: of the instance.
         applies: whether a core has it; properties of the whole chip's modules have none.
         parameters: of the core, that its checker needs beyond those of the module.
@@ -47,7 +47,7 @@ class Property:
     rules: str
     module: str
     method: Method
-    cycles: Callable[[Parameters], int] = lambda _: 3
+    cycles: Callable[[Parameters], int] = lambda _: 12
     sizes: Sizes = Sizes()
     applies: Callable[[CoreShape], bool] = lambda _: True
     parameters: tuple[str, ...] = ()

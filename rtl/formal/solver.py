@@ -20,7 +20,7 @@ Verdict = Literal["proven", "holds", "failed", "unknown"]
 PROGRAMS = ("yosys", "yosys-smtbmc", "cvc5")
 TRACE_FILE = "trace.vcd"
 _INDUCTION = 2  # the properties carry what they need; more cycles prove no more of them
-_FAILED = re.compile(r"Assert failed in \S+: (\S+)")
+_FAILED = re.compile(r"Assert failed in \S+: \S+?:(\d+)\.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class Outcome:
     Attributes:
         verdict: `proven`; `holds`: within the bound; `failed`: there is a counterexample; `unknown`: neither was found.
         method: how, with depth or bound.
-        detail: of a failure, the line of the checker that fails; of `unknown`, why.
+        detail: of a failure, the assertion that fails; of `unknown`, why.
         seconds: wall time.
     """
 
@@ -72,27 +72,34 @@ def prove(obligation: Obligation, folder: Path, timeout_s: float) -> Outcome:
             seconds=round(time.monotonic() - start, 1),
         )
 
-    base = _ask(folder, ["-t", str(cycles), "--dump-vcd", TRACE_FILE], "base.log", deadline)
-    if base is None:
-        return outcome("unknown", said, f"no answer in {timeout_s:g} s")
-    if "Status: FAILED" in base or "Status: failed" in base:
-        failed = _FAILED.search(base)
-        return outcome(
-            "failed", f"counterexample within {cycles} cycles", failed[1] if failed else ""
-        )
-    if "Status: PASSED" not in base and "Status: passed" not in base:
-        raise CheckError(f"{obligation.property.name}: yosys-smtbmc: {_last_line(base)}")
-    if method == "inputs":
-        return outcome("proven", said)
-    if method == "bounded":
-        return outcome("holds", said)
+    def search(depth: int) -> Outcome | None:
+        """Look for a counterexample; None if there is none up to this depth."""
+        base = _ask(folder, ["-t", str(depth), "--dump-vcd", TRACE_FILE], "base.log", deadline)
+        if base is None:
+            return outcome("unknown", said, f"no answer in {timeout_s:g} s")
+        if "Status: FAILED" in base:
+            failed = _FAILED.search(base)
+            assert failed is not None
+            line = obligation.files[f"{CHECKER}.v"].splitlines()[int(failed[1]) - 1].strip()
+            return outcome("failed", f"counterexample within {depth} cycles", line)
+        if "Status: PASSED" not in base:
+            raise CheckError(f"{obligation.property.name}: yosys-smtbmc: {_last_line(base)}")
+        return None
+
+    if method != "induction":
+        return search(cycles) or outcome("proven" if method == "inputs" else "holds", said)
+    found = search(_INDUCTION + 1)
+    if found is not None:
+        return found
     step = _ask(folder, ["-i", "-t", str(_INDUCTION)], "induction.log", deadline)
     if step is None:
         return outcome("unknown", said, f"no answer in {timeout_s:g} s")
     depth = _closed_at(step)
-    if depth is None:
-        return outcome("unknown", said, f"induction over {_INDUCTION} cycles does not close")
-    return outcome("proven", f"induction, k = {depth}")
+    if depth is not None:
+        return outcome("proven", f"induction, k = {depth}")
+    return search(cycles) or outcome(
+        "unknown", said, f"no counterexample within {cycles} cycles, but induction does not close"
+    )
 
 
 def _elaborate(obligation: Obligation, folder: Path) -> None:

@@ -11,7 +11,7 @@ FORMAL_EPILOG = (
     "Examples: `flipcore rtl formal digits` · "
     "`flipcore rtl formal my_chip.yaml --property flip_rule --property spikes_once --keep build/formal`"
 )
-EQUAL_EPILOG = "Examples: `flipcore rtl equal digits` · `flipcore rtl equal mnist --liberty typical.lib --json`"
+EQUAL_EPILOG = "Examples: `flipcore rtl equal digits` · `flipcore rtl equal my_chip.yaml --no-counters --keep build/equal`"
 
 CountersOption = Annotated[bool, typer.Option("--counters/--no-counters", help="With the performance counters.")]  # fmt: skip
 
@@ -42,7 +42,6 @@ def formal(
 def equal(
     chip: ChipArgument = "digits",
     changes: SetOption = None,
-    liberty: Annotated[Path | None, typer.Option(metavar="FILE", help="Netlist in the cells of this Liberty file; in plain gates by default.")] = None,
     counters: CountersOption = True,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep netlists and logs here.")] = None,
     json: JsonOption = False,
@@ -50,4 +49,4 @@ def equal(
     """Prove that a chip's Verilog, what pyverilog writes back of it, and its synthesised netlist are the same; exit code 1 if not."""
     from flipcore.cli import equality as command
 
-    command.prove(chip, tuple(changes or ()), liberty, keep, counters=counters, as_json=json)
+    command.prove(chip, tuple(changes or ()), keep, counters=counters, as_json=json)
