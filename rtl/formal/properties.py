@@ -225,7 +225,7 @@ PROPERTIES = (
         rules="T3",
         module="spike_output",
         method="induction",
-        sizes=Sizes(lanes=4, words=3),
+        sizes=Sizes(lanes=2, words=3),
         applies=lambda core: not core.is_readout,
     ),
     Property(
@@ -287,7 +287,7 @@ PROPERTIES = (
         rules="N8, O2",
         module="error_words",
         method="induction",
-        sizes=Sizes(lanes=3, words=3),
+        sizes=Sizes(lanes=2, words=2),
         applies=lambda core: not core.is_readout,
     ),
     Property(
@@ -313,6 +313,7 @@ PROPERTIES = (
         rules="N7, T5",
         module="error_hinge",
         method="induction",
+        sizes=Sizes(lanes=2, words=2),
         applies=lambda core: core.is_readout and not core.softmax,
     ),
     Property(
@@ -321,6 +322,7 @@ PROPERTIES = (
         rules="N7, T5",
         module="error_softmax",
         method="induction",
+        sizes=Sizes(lanes=2, words=2),
         applies=lambda core: core.is_readout and core.softmax,
     ),
     Property(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +20,10 @@ Verdict = Literal["proven", "holds", "failed", "unknown"]
 PROGRAMS = ("yosys", "yosys-smtbmc", "cvc5")
 TRACE_FILE = "trace.vcd"
 _INDUCTION = 2  # the properties carry what they need; more cycles prove no more of them
-_FAILED = re.compile(r"Assert failed in \S+: \S+?:(\d+)\.")
+_FAILED = re.compile(r"Assert failed in \S+: \S+?:[\d.]+-(\d+)\.")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a proof.
 
@@ -36,8 +36,8 @@ class Outcome:
 
     verdict: Verdict
     method: str
-    detail: str
-    seconds: float
+    detail: str = ""
+    seconds: float = 0.0
 
 
 def require_solver() -> None:
@@ -54,52 +54,64 @@ def prove(obligation: Obligation, folder: Path, timeout_s: float) -> Outcome:
         CheckError: yosys refuses the Verilog.
     """
     start = time.monotonic()
-    deadline = start + timeout_s
     _elaborate(obligation, folder)
-    method = obligation.property.method
-    cycles = 1 if method == "inputs" else obligation.cycles
-    said = {
-        "inputs": "all inputs",
-        "induction": "induction",
-        "bounded": f"bounded, {cycles} cycles",
-    }[method]
+    outcome = _decide(obligation, folder, start + timeout_s)
+    return replace(outcome, seconds=round(time.monotonic() - start, 1))
 
-    def outcome(verdict: Verdict, how: str, detail: str = "") -> Outcome:
-        return Outcome(
-            verdict=verdict,
-            method=how,
-            detail=detail,
-            seconds=round(time.monotonic() - start, 1),
+
+def find_counterexample(obligation: Obligation, folder: Path, timeout_s: float) -> Outcome | None:
+    """Only look for a counterexample, as deep as the property says; None if there is none.
+
+    Raises:
+        ToolError: A program is missing.
+        CheckError: yosys refuses the Verilog.
+    """
+    start = time.monotonic()
+    _elaborate(obligation, folder)
+    outcome = _search(obligation, folder, _depth(obligation), start + timeout_s)
+    return outcome and replace(outcome, seconds=round(time.monotonic() - start, 1))
+
+
+def _depth(obligation: Obligation) -> int:
+    return 1 if obligation.property.method == "inputs" else obligation.cycles
+
+
+def _decide(obligation: Obligation, folder: Path, deadline: float) -> Outcome:
+    method, depth = obligation.property.method, _depth(obligation)
+    if method == "inputs":
+        return _search(obligation, folder, depth, deadline) or Outcome("proven", "all inputs")
+    if method == "bounded":
+        return _search(obligation, folder, depth, deadline) or Outcome(
+            "holds", f"bounded, {depth} cycles"
         )
-
-    def search(depth: int) -> Outcome | None:
-        """Look for a counterexample; None if there is none up to this depth."""
-        base = _ask(folder, ["-t", str(depth), "--dump-vcd", TRACE_FILE], "base.log", deadline)
-        if base is None:
-            return outcome("unknown", said, f"no answer in {timeout_s:g} s")
-        if "Status: FAILED" in base:
-            failed = _FAILED.search(base)
-            assert failed is not None
-            line = obligation.files[f"{CHECKER}.v"].splitlines()[int(failed[1]) - 1].strip()
-            return outcome("failed", f"counterexample within {depth} cycles", line)
-        if "Status: PASSED" not in base:
-            raise CheckError(f"{obligation.property.name}: yosys-smtbmc: {_last_line(base)}")
-        return None
-
-    if method != "induction":
-        return search(cycles) or outcome("proven" if method == "inputs" else "holds", said)
-    found = search(_INDUCTION + 1)
+    found = _search(obligation, folder, _INDUCTION + 1, deadline)
     if found is not None:
         return found
     step = _ask(folder, ["-i", "-t", str(_INDUCTION)], "induction.log", deadline)
     if step is None:
-        return outcome("unknown", said, f"no answer in {timeout_s:g} s")
-    depth = _closed_at(step)
-    if depth is not None:
-        return outcome("proven", f"induction, k = {depth}")
-    return search(cycles) or outcome(
-        "unknown", said, f"no counterexample within {cycles} cycles, but induction does not close"
+        return Outcome("unknown", method, "no answer in time")
+    closed = _closed_at(step)
+    if closed is not None:
+        return Outcome("proven", f"induction, k = {closed}")
+    return _search(obligation, folder, depth, deadline) or Outcome(
+        "unknown", method, f"none found within {depth} cycles, but induction does not close"
     )
+
+
+def _search(obligation: Obligation, folder: Path, depth: int, deadline: float) -> Outcome | None:
+    """Look for a counterexample in so many cycles after reset; None if there is none."""
+    options = ["-t", str(depth), "--dump-vcd", TRACE_FILE]
+    printed = _ask(folder, options, "base.log", deadline)
+    if printed is None:
+        return Outcome("unknown", obligation.property.method, "no answer in time")
+    if "Status: FAILED" in printed:
+        failed = _FAILED.search(printed)
+        assert failed is not None
+        line = obligation.files[f"{CHECKER}.v"].splitlines()[int(failed[1]) - 1].strip()
+        return Outcome("failed", f"counterexample within {depth} cycles", line)
+    if "Status: PASSED" not in printed:
+        raise CheckError(f"{obligation.property.name}: yosys-smtbmc: {_last_line(printed)}")
+    return None
 
 
 def _elaborate(obligation: Obligation, folder: Path) -> None:
@@ -107,6 +119,7 @@ def _elaborate(obligation: Obligation, folder: Path) -> None:
     script = [
         f"read_verilog -formal -DSYNTHESIS {' '.join(sources)}",
         f"prep -flatten -top {CHECKER}",
+        "memory_map t:$mem_v2 r:SIZE=1 %i",  # write_smt2 of yosys 0.23 stumbles over arrays of one word
         "async2sync",
         "dffunmap",
         "opt_clean -purge",

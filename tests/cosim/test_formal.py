@@ -10,7 +10,7 @@ import pytest
 from flipcore.chip import Chip, load_chip
 from flipcore.rtl.formal.checkers import obligations
 from flipcore.rtl.formal.properties import PROPERTIES, property_named
-from flipcore.rtl.formal.solver import PROGRAMS, prove
+from flipcore.rtl.formal.solver import PROGRAMS, find_counterexample
 from flipcore.rtl.formal.suite import chosen_properties, prove_chip
 from flipcore.rtl.generate import chip_files
 
@@ -27,7 +27,7 @@ CHIPS = {
     "options": load_chip(
         "digits",
         (
-            "core.memory_ports=1rw", "core.decay=scrub", "core.scrub_period=4", "core.rule=tbso",
+            "steps=1", "core.trace_unit=20", "core.memory_ports=1rw", "core.decay=scrub", "core.scrub_period=4", "core.rule=tbso",
             "core.momentum_at_flip=keep", "core.random_source=per_lane",
         ),
     ),
@@ -82,16 +82,16 @@ BUGS = (
     Bug("flip_handshake", "~result_valid_q | result_ready_i;", "1'b1;", module="flip_unit"),
     Bug("flip_words", "result_address_q <= address_q;", "result_address_q <= word_address_i;"),
     Bug("flip_words", "result_ready_i & ~any_q", "result_ready_i", "options"),
-    Bug("random_never_zero", "(left_13 >> 17)", "left_13"),
+    Bug("random_never_zero", "state_q <= 32'd1;", "state_q <= 32'd0;"),
     Bug("random_rule", "l * 32'h9E3779B9", "l * 32'h9E3779B8"),
     Bug("random_rule", "32'hFFFFE000", "32'hFFFFC000", "options"),
     Bug("potential_saturates", "clipped_low ? -Top - 1 :", "clipped_low ? -Top :"),
     Bug("spike_rule", "potential >= Threshold", "potential > Threshold"),
     Bug("spike_rule", "(-distance < Window)", "(-distance <= Window)"),
-    Bug("trace_saturates", "(sum > TraceTop) ? TraceTop : ", ""),
+    Bug("trace_saturates", "(sum > TraceTop) ? TraceTop : ", "", "options"),
     Bug("totals_exact", "start + wide[TotalBits-1:0]", "start + wide[TotalBits-2:0]"),
     Bug("backward_saturates", "(scaled < -Limit) ? -Limit : ", ""),
-    Bug("backward_sum_exact", "{(BackwardBits+1-TreeBits){level_4[TreeBits-1]}}", "{(BackwardBits+1-TreeBits){1'b0}}"),
+    Bug("backward_sum_exact", "{left[Bits2-2], left}", "{1'b0, left}"),
     Bug("decay_rule", "sum >>> DecayShift", "sum >> DecayShift", "options"),
     Bug("average_saturates", "(|moved[WideBits-1:32]) ? 32'hFFFFFFFF : ", "", "options"),
     Bug("events_once", "event_valid_i & ~known;", "event_valid_i;"),
@@ -109,15 +109,15 @@ BUGS = (
     Bug("error_words_once", "(next_word | end_i) & (|errors_q)", "next_word & (|errors_q)"),
     Bug("scan_in_order", "lane_q + 1'b1", "lane_q + 2'd2"),
     Bug("prediction_rule", "scan_value_i > largest_q", "scan_value_i >= largest_q"),
-    Bug("hinge_ends", "default:    state_q <= Scan;", "default:    state_q <= Decide;"),
-    Bug("softmax_ends", "finish_q <= scan_last_i;", "finish_q <= 1'b0;", "softmax"),
-    Bug("threshold_ends", "tick_q == 5'd19", "tick_q == 5'd20", "options"),
+    Bug("hinge_ends", "(have_rival_q | ~is_label)", "(have_rival_q | is_label)"),
+    Bug("softmax_ends", "scan_last_i) ? Sum : Maximum", "scan_last_i) ? Finish : Maximum", "softmax"),
+    Bug("threshold_ends", "tick_q + 1'b1", "tick_q + 2'd2", "options"),
     Bug("host_accesses", "memory_index < Synapses", "memory_index <= Synapses"),
     Bug("host_accesses", "valid_i & busy_q & write_i & is_weight", "valid_i & write_i & is_weight"),
     Bug("events_taken", "is_input & ~host_grant_o", "is_input"),
-    Bug("prediction_handshake", "~prediction_valid_q | prediction_ready_i;", "1'b1;"),
-    Bug("phases_in_order", "(core_q == LastCore) ? Error : Spikes", "Spikes"),
-    Bug("phases_in_order", "next_core  = core_q - 1'b1;", "next_core  = core_q;"),
+    Bug("prediction_handshake", "end else if (prediction_ready_i) begin", "end else begin", "options"),
+    Bug("phases_in_order", "next_phase = learn_q ? Trace : Spikes;", "next_phase = Trace;"),
+    Bug("phases_in_order", "next_core  = core_q + 1'b1;", "next_core  = core_q;"),
 )  # fmt: skip
 
 
@@ -142,7 +142,8 @@ def test_a_planted_bug_breaks_its_property(bug: Bug, tmp_path: Path) -> None:
     tasks = [
         task for task in obligations(chip, files, (wanted,), counters=True) if name in task.files
     ]
-    outcome = prove(tasks[0], tmp_path, 60)
+    outcome = find_counterexample(tasks[0], tmp_path, 60)
+    assert outcome is not None
     assert outcome.verdict == "failed", outcome
     assert outcome.detail.startswith(("assert", "if", "for", "always")), outcome
     assert (tmp_path / "trace.vcd").stat().st_size > 0
