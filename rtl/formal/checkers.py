@@ -15,6 +15,7 @@ from flipcore.rtl.formal.properties import Property, Sizes, subjects
 from flipcore.rtl.tables import read_module
 
 CHECKER = "formal_checker"
+_LANES_OF_ONE_WORD = 4
 _INSTANCE = re.compile(r"^  (\w+) (?:#\((?:.|\n)*?\n  \) )?(u_\w+) \(", re.MULTILINE)
 _VARIANT = re.compile(r"_\d+$")
 
@@ -87,11 +88,11 @@ def obligations(
 def _obligation(
     shape: ChipShape, core: CoreShape | None, files: Mapping[str, str], wanted: Property
 ) -> Obligation:
-    modules = _modules(files, core)
+    modules = modules_below(files, core)
     if wanted.module not in modules:
         raise CheckError(f"{wanted.name}: there is no module {wanted.module} in the Verilog")
     module = read_module(files[f"{modules[wanted.module]}.v"])
-    small = _reduced(core, wanted.sizes) if core else None
+    small = smaller_core(core, wanted.sizes) if core else None
     own = core.parameters if core else shape.parameters
     table = small.parameters if small else own
     names = [name for name, _, _ in module.parameters]
@@ -123,7 +124,7 @@ def _obligation(
     )  # fmt: skip
 
 
-def _modules(files: Mapping[str, str], core: CoreShape | None) -> dict[str, str]:
+def modules_below(files: Mapping[str, str], core: CoreShape | None) -> dict[str, str]:
     """Modules below a core, or those that the chip has once: name without variant to name."""
     if core is None:
         return {
@@ -135,10 +136,7 @@ def _modules(files: Mapping[str, str], core: CoreShape | None) -> dict[str, str]
     top = tops.get(f"u_core_{core.c}")
     if top is None or f"{top}.v" not in files:
         raise CheckError(f"core {core.c}: there is no such instance in flip_chip")
-    return {
-        name if f"{name}.v" == "memory_1r1w.v" else _VARIANT.sub("", name): name
-        for name in _below(files, top)
-    }
+    return {_VARIANT.sub("", name): name for name in _below(files, top)}
 
 
 def _below(files: Mapping[str, str], top: str) -> Iterator[str]:
@@ -149,12 +147,16 @@ def _below(files: Mapping[str, str], top: str) -> Iterator[str]:
             yield from _below(files, module)
 
 
-def _reduced(core: CoreShape, sizes: Sizes) -> CoreShape:
-    """A core with the same options and at most these sizes, padded where the chip's is."""
-    lanes = min(core.lanes, sizes.lanes or core.lanes)
-    words = sizes.words or core.core.words
+def smaller_core(core: CoreShape, sizes: Sizes) -> CoreShape:
+    """A core with the same options and at most these sizes, padded where the chip's is.
+
+    One of a single word keeps `_LANES_OF_ONE_WORD` lanes, as it would be left with too few neurons.
+    """
+    words = min(core.core.words, sizes.words or core.core.words)
+    least = _LANES_OF_ONE_WORD if words == 1 and sizes.words else 0
+    lanes = min(core.lanes, max(sizes.lanes, least) if sizes.lanes else core.lanes)
     axons = min(core.axons, sizes.axons or core.axons)
-    neurons = words * lanes - (1 if core.padding and lanes > 1 else 0)
+    neurons = min(core.neurons, words * lanes - (1 if core.padding and lanes > 1 else 0))
     if (lanes, words) == (core.lanes, core.core.words):
         neurons = core.neurons
     layers = []

@@ -1,5 +1,6 @@
 """Properties of generated Verilog are proven, and each fails where a bug is planted that breaks it."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from flipcore.chip import Chip, load_chip
+from flipcore.cli import formal as command
+from flipcore.errors import CheckError
 from flipcore.rtl.formal.checkers import obligations
 from flipcore.rtl.formal.properties import PROPERTIES, property_named
 from flipcore.rtl.formal.solver import PROGRAMS, find_counterexample
 from flipcore.rtl.formal.suite import chosen_properties, prove_chip
 from flipcore.rtl.generate import chip_files
+from tests.e2e.command import figures_of, flipcore
 
 pytestmark = [
     pytest.mark.cosim,
@@ -151,3 +155,39 @@ def test_a_planted_bug_breaks_its_property(bug: Bug, tmp_path: Path) -> None:
 
 def test_every_property_has_a_planted_bug() -> None:
     assert {bug.property for bug in BUGS} == {one.name for one in PROPERTIES}
+
+
+def test_the_command_prints_one_json_object(tmp_path: Path) -> None:
+    words = ("rtl", "formal", "digits", "--property", "events_once", "--keep", "kept", "--json")
+    (proof,) = figures_of(flipcore(*words, folder=tmp_path))["proofs"]
+    assert (proof["property"], proof["verdict"], proof["cores"]) == (
+        "events_once",
+        "proven",
+        [0, 1],
+    )
+    assert proof["parameters"]["Axons"] == 5
+    assert "Axons" in proof["reduced"]
+    assert {one.name for one in (tmp_path / "kept" / "events_once-0-1").iterdir()} >= {
+        "event_input.v",
+        "formal_checker.v",
+        "induction.log",
+    }
+
+
+def test_the_command_tells_a_failure_and_keeps_its_waves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bug = next(one for one in BUGS if one.property == "momentum_at_flip")
+    _, files = planted(FILES["digits"], bug)
+    monkeypatch.setattr(command, "chip_files", lambda chip, counters: files)
+    monkeypatch.chdir(tmp_path)
+    complaint = (
+        r"digits: momentum_at_flip, module momentum_flip: failed: if \(flips\) assert .*"
+        r"; waves: build/formal/digits/momentum_at_flip-0/trace.vcd"
+    )
+    with pytest.raises(CheckError, match=complaint):
+        command.prove("digits", (), ("momentum_at_flip",), 60, None, counters=True, as_json=True)
+    verdicts = [one["verdict"] for one in json.loads(capsys.readouterr().out)["proofs"]]
+    assert verdicts == ["failed", "failed"]
+    kept = tmp_path / "build" / "formal" / "digits" / "momentum_at_flip-0"
+    assert {one.name for one in kept.iterdir()} == {"trace.vcd", "formal_checker.v"}

@@ -1,0 +1,122 @@
+"""A chip's Verilog, what pyverilog writes back of it and its netlist are proven to be the same, a change in either is found, and the netlist learns in lock-step."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flipcore.chip import parse_chip
+from flipcore.errors import CheckError
+from flipcore.rtl.equivalence import PROGRAMS, Reference
+from flipcore.rtl.generate import chip_files
+from flipcore.rtl.syntax import read_design
+
+pytest.importorskip("pyverilog", reason="pyverilog is not installed")
+pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
+
+from flipcore.rtl.bench.chip_inputs import random_samples
+from flipcore.rtl.chip_verify import ChipTask, verify_chip
+
+pytestmark = [
+    pytest.mark.cosim,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(shutil.which(program) is None for program in (*PROGRAMS, "iverilog")),
+        reason="yosys, berkeley-abc or iverilog (Debian packages of these names) is missing",
+    ),
+]
+
+CHIP = parse_chip(
+    {
+        "name": "netlist",
+        "inputs": 6,
+        "steps": 2,
+        "core": {
+            "lanes": 2,
+            "momentum_bits": 6,
+            "gradient_shift": 5,
+            "potential_bits": 4,
+            "threshold": 3,
+            "window": 6,
+        },
+        "layers": [{"neurons": 5}, {"neurons": 3}],
+        "error": {"kind": "hinge", "margin": 12},
+    },
+    "netlist",
+)
+FILES = chip_files(CHIP, counters=False)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return Reference(FILES, tmp_path_factory.mktemp("verilog"))
+
+
+@pytest.fixture(scope="module")
+def netlist(reference: Reference) -> str:
+    return reference.synthesise()
+
+
+def test_what_pyverilog_writes_back_is_the_same(reference: Reference, tmp_path: Path) -> None:
+    text = read_design(FILES, "flip_chip").round_trip
+    found = reference.compare_text(text, "round trip", tmp_path)
+    assert found.difference == ""
+    assert found.fewer == 0
+    assert found.modules > 20
+    assert found.registers > 400
+
+
+def test_the_netlist_is_the_same(reference: Reference, netlist: str, tmp_path: Path) -> None:
+    found = reference.compare_netlist(netlist, "netlist", tmp_path)
+    assert found.difference == ""
+    assert 0 < found.fewer < 20
+    assert found.nets > 3000
+
+
+CHANGES = {
+    "spike_output": ("run_o          = run_i & ~stall;", "run_o          = run_i;"),
+    "xorshift32": ("state_q <= 32'd1;", "state_q <= 32'd3;"),
+}
+
+
+@pytest.mark.parametrize("module", CHANGES)
+def test_a_changed_text_differs_in_its_module(
+    reference: Reference, module: str, tmp_path: Path
+) -> None:
+    old, new = CHANGES[module]
+    text = FILES[f"{module}.v"]
+    assert text.count(old) == 1
+    files = {**FILES, f"{module}.v": text.replace(old, new)}
+    found = reference.compare_text(files, "changed", tmp_path)
+    assert found.difference.startswith(f"{module}: "), found
+
+
+def test_a_changed_netlist_differs(reference: Reference, netlist: str, tmp_path: Path) -> None:
+    line = next(one for one in netlist.splitlines() if "flipped_o[0] = " in one)
+    changed = netlist.replace(line, line.replace("= ", "= ~(", 1).replace(";", ");"), 1)
+    assert changed != netlist
+    found = reference.compare_netlist(changed, "changed", tmp_path)
+    assert found.difference.startswith("momentum_flip: "), found
+
+
+def test_the_netlist_learns_in_lock_step(reference: Reference, netlist: str) -> None:
+    samples, state = random_samples(CHIP, 4, 5)
+    task = ChipTask(
+        chip=CHIP,
+        files=reference.simulation_files(netlist),
+        state=state,
+        samples=samples,
+        seed=5,
+        has_counters=False,
+    )
+    check = verify_chip(task)
+    assert check.mismatch == ""
+    assert check.samples == 4
+    assert check.coverage["flips_to_one"] + check.coverage["flips_to_zero"] > 0
+    assert "u_core_0.u_fire.spike_q" in check.signals
+
+
+def test_verilog_that_yosys_refuses_is_told_in_a_line(tmp_path: Path) -> None:
+    files = {**FILES, "fire.v": FILES["fire.v"].replace("endmodule", "")}
+    with pytest.raises(CheckError, match=r"yosys: .*ERROR"):
+        Reference(files, tmp_path)
