@@ -1,5 +1,6 @@
 """Netlists in BLIF, one model per module, with registers and instances cut open so that a combinational check sees what is between them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -72,6 +73,11 @@ def read_cut_modules(path: Path, boxes: Mapping[str, Mapping[str, str]]) -> dict
     directions |= {lines[0].partition(" ")[2]: _ports(lines) for lines in models}
     cut = [_cut(lines, directions) for lines in models]
     return {module.name: module for module in cut}
+
+
+def model_name(module: str) -> str:
+    """Name in BLIF of a module, as yosys writes it."""
+    return re.sub(r"[#=<>]", "?", module)
 
 
 def _ports(lines: list[str]) -> dict[str, str]:

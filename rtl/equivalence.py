@@ -1,18 +1,27 @@
 """Proof that two texts of a chip are the same circuit: its Verilog, what pyverilog writes back of it, its synthesised netlist.
 
-Module by module: registers and instances are matched by name and cut open, and abc proves that the logic between them is the same.
-Equal modules with equal instances make equal chips, from equal states on.
+Module by module: one that elaborates to the same cells and connections is the same; of others, registers and instances are matched
+by name and cut open, and abc proves that the logic between them is the same. Equal modules with equal instances make equal chips, from equal states on.
 """
 
 import contextlib
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from flipcore.rtl.blif import ONE, ZERO, CutModule, read_cut_modules, sources, write_logic
+from flipcore.rtl.blif import (
+    ONE,
+    ZERO,
+    CutModule,
+    model_name,
+    read_cut_modules,
+    sources,
+    write_logic,
+)
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.liberty import Macro
 from flipcore.rtl.programs import require_program, run_program
@@ -20,6 +29,7 @@ from flipcore.rtl.yosys import (
     MEMORY_WRAPPERS,
     NETLIST_FILE,
     Design,
+    identical_modules,
     map_to_gates,
     named_macros,
     read_design,
@@ -40,6 +50,7 @@ class Comparison:
     Attributes:
         of: what was compared with it.
         modules: that are proven to be the same.
+        identical: of them, those that elaborate to the same cells and connections: nothing is left to prove by abc.
         registers: bits matched by name.
         fewer: register bits that the other saves: they go with others, never change, or nothing reads them.
         nets: outputs, and inputs of registers and instances, whose functions are proven equal.
@@ -49,6 +60,7 @@ class Comparison:
 
     of: str
     modules: int
+    identical: int
     registers: int
     fewer: int
     nets: int
@@ -75,7 +87,11 @@ class Reference:
         require_tools()
         self.files = files
         self.folder = folder
-        self.design, self._modules = _elaborate(files, folder)
+        self.design = _elaborate(files, folder)
+
+    @cached_property
+    def _modules(self) -> dict[str, CutModule]:
+        return _logic(self.design, self.folder)
 
     def compare_text(self, files: Mapping[str, str], of: str, folder: Path) -> Comparison:
         """Compare with other Verilog of the same hierarchy, its memories taken from this one.
@@ -83,10 +99,13 @@ class Reference:
         Raises:
             CheckError: yosys refuses it.
         """
+        golden = self._modules
         start = time.monotonic()
         wrappers = {f"{name}.v": self.files[f"{name}.v"] for name in MEMORY_WRAPPERS if f"{name}.v" in self.files}  # fmt: skip
-        _, modules = _elaborate({**files, **wrappers}, folder)
-        return _compare(self._modules, modules, of, folder, start)
+        design = _elaborate({**files, **wrappers}, folder)
+        identical = {model_name(name) for name in identical_modules(self.folder, folder)}
+        modules = golden if identical.issuperset(golden) else _logic(design, folder)
+        return _compare(golden, modules, of, folder, start, identical)
 
     def compare_netlist(self, netlist: str, of: str, folder: Path) -> Comparison:
         """Compare with a netlist as `synthesise` gives it.
@@ -94,11 +113,12 @@ class Reference:
         Raises:
             CheckError: yosys refuses it.
         """
+        golden = self._modules
         start = time.monotonic()
         write_files({NETLIST_FILE: netlist}, folder)
         write_netlist_logic(folder, self.design, _LOGIC_FILE)
         modules = read_cut_modules(folder / _LOGIC_FILE, _boxes(self.design))
-        return _compare(self._modules, modules, of, folder, start)
+        return _compare(golden, modules, of, folder, start, frozenset())
 
     def synthesise(self) -> str:
         """Synthesise to plain gates: a netlist with the hierarchy of the Verilog, memories as black boxes."""
@@ -115,6 +135,13 @@ class Reference:
             for named in named_macros(self.design)
         }
         return {NETLIST_FILE: _with_arrays(netlist), **memories}
+
+
+def netlist_files(files: Mapping[str, str]) -> dict[str, str]:
+    """A chip's Verilog to the netlist that yosys makes of it and its memories, as a bench runs them in its place."""
+    with working_folder(None) as folder:
+        reference = Reference(files, folder)
+        return reference.simulation_files(reference.synthesise())
 
 
 @contextlib.contextmanager
@@ -156,11 +183,13 @@ def _with_arrays(netlist: str) -> str:
     return "endmodule".join(modules)
 
 
-def _elaborate(files: Mapping[str, str], folder: Path) -> tuple[Design, dict[str, CutModule]]:
-    sources = [path.name for path in write_files(files, folder)]
-    design = read_design(folder, sources, TOP)
+def _elaborate(files: Mapping[str, str], folder: Path) -> Design:
+    return read_design(folder, [path.name for path in write_files(files, folder)], TOP)
+
+
+def _logic(design: Design, folder: Path) -> dict[str, CutModule]:
     write_plain_logic(folder, design, _LOGIC_FILE)
-    return design, read_cut_modules(folder / _LOGIC_FILE, _boxes(design))
+    return read_cut_modules(folder / _LOGIC_FILE, _boxes(design))
 
 
 def _boxes(design: Design) -> dict[str, dict[str, str]]:
@@ -176,9 +205,10 @@ def _compare(
     of: str,
     folder: Path,
     start: float,
+    identical: Set[str],
 ) -> Comparison:
-    """Compare from the tops down, each pair of modules once."""
-    modules = registers = fewer = nets = 0
+    """Compare from the tops down, each pair of modules once, with abc if they are not known to be identical."""
+    modules = same = registers = fewer = nets = 0
     difference = ""
     todo, done = [(TOP, TOP)], set()
     while todo and not difference:
@@ -189,16 +219,20 @@ def _compare(
         first, second = golden[pair[0]], other[pair[1]]
         matched = _match(first, second)
         difference = _interface_difference(first, second, matched)
-        if not difference:
-            compared, difference = _logic_difference(first, second, matched, folder)
-            nets += compared
+        outputs = _outputs(first, second, matched)
+        if pair[0] == pair[1] and pair[0] in identical:
+            same += 1
+        elif not difference and outputs:
+            difference = _logic_difference(first, second, matched, outputs, folder)
         modules += 1
+        nets += len(outputs)
         registers += len(matched)
         fewer += len(first.registers) - len(second.registers)
         todo += [(kind, second.children[name]) for name, kind in first.children.items() if name in second.children]  # fmt: skip
     return Comparison(
         of=of,
         modules=modules,
+        identical=same,
         registers=registers,
         fewer=fewer,
         nets=nets,
@@ -242,17 +276,27 @@ def _interface_difference(first: CutModule, second: CutModule, matched: Mapping[
     return ""
 
 
-def _logic_difference(
-    first: CutModule, second: CutModule, matched: Mapping[str, str], folder: Path
-) -> tuple[int, str]:
-    """Ask abc whether the logic is the same; returns the number of nets compared as well."""
+def _outputs(
+    first: CutModule, second: CutModule, matched: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """What must be the same function in both: a name, the net of the first and that of the second."""
     outputs = {net: (net, net) for net in first.outputs}
     outputs |= {pin: (net, second.child_inputs[pin]) for pin, net in first.child_inputs.items()}
     for net, there in matched.items():
         for pin, own in first.registers[net].pins.items():
             outputs[f"{net}/{pin}"] = (own, second.registers[there].pins[pin])
-    if not outputs:
-        return 0, ""
+    return outputs
+
+
+def _logic_difference(
+    first: CutModule,
+    second: CutModule,
+    matched: Mapping[str, str],
+    compared: Mapping[str, tuple[str, str]],
+    folder: Path,
+) -> str:
+    """Ask abc whether the logic is the same; returns what is not, or nothing."""
+    outputs = dict(compared)
     constants = _constants(first, matched, [net for net, _ in outputs.values()])
     for net, value in constants.items():
         data = first.registers[net].pins["D"]
@@ -266,12 +310,25 @@ def _logic_difference(
     write_logic(folder / "first.blif", first, ours, shown, constants)
     shown = {name: net for name, (_, net) in outputs.items()}
     write_logic(folder / "second.blif", second, theirs, shown, {})
-    command = "cec -n first.blif second.blif"
-    _, printed = run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)
+    printed = _compare_functions(folder, "first.blif", "second.blif")
     if _EQUAL in printed:
-        return len(outputs), ""
+        return ""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return 0, f"{_plain(first.name)}: {lines[-1] if lines else 'abc says nothing'}"
+    return f"{_plain(first.name)}: {lines[-1] if lines else 'abc says nothing'}"
+
+
+def same_functions(folder: Path, first: str, second: str) -> bool:
+    """Tell whether abc proves that two files of logic compute the same, outputs and inputs matched by name.
+
+    Raises:
+        ToolError: abc is missing.
+    """
+    return _EQUAL in _compare_functions(folder, first, second)
+
+
+def _compare_functions(folder: Path, first: str, second: str) -> str:
+    command = f"cec -n {first} {second}"
+    return run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]
 
 
 def _constants(module: CutModule, matched: Mapping[str, str], nets: list[str]) -> dict[str, bool]:

@@ -1,6 +1,7 @@
 """Synthesis with yosys: what a design holds before it, and the cells that are left after it."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from flipcore.rtl.programs import run_program
 # The modules behind which memories stand (docs/RTL.md, Hierarchy).
 MEMORY_WRAPPERS = ("memory_1rw", "memory_1r1w")
 
+_MADE_UP = re.compile(r"\$(\d+)([^$]*)$")  # number in the order of making, and what of it
+_DESIGN_FILE = "design.json"
 LIBRARY_FILE = "library.lib"
 NETLIST_FILE = "netlist.v"
 
@@ -27,10 +30,9 @@ _WRITE_NETLIST = (
 )
 # Small arrays to registers. What is read beyond their ends is unknown in Verilog and unused (docs/RTL.md); it is made 0,
 # or two netlists could choose differently.
-_ARRAYS = ("proc", "memory_collect", "memory_map", "setundef -zero -undriven")
+PLAIN_ARRAYS = ("proc", "memory_collect", "memory_map", "setundef -zero -undriven")
 # To gates and the plain registers that `rtl.blif` knows, nothing taken apart cleverly.
-_LOGIC = (
-    *_ARRAYS,
+PLAIN_GATES = (
     "opt_expr",  # a division by a power of two is none
     "opt_clean",
     "dffunmap",
@@ -115,13 +117,13 @@ def read_design(folder: Path, sources: Sequence[str], top: str) -> Design:
         CheckError: yosys refuses the Verilog.
         InputError: There is no such module.
     """
-    script = [_read(sources), f"hierarchy -check -top {top}", "proc", "write_json design.json"]
+    script = [_read(sources), f"hierarchy -check -top {top}", "proc", f"write_json {_DESIGN_FILE}"]
     script += ["flatten", "check -assert"]
     if not any(source == f"{top}.v" for source in sources):
-        modules = ", ".join(source.removesuffix(".v") for source in sources)
-        raise InputError(f"--top {top}: no such module; there are {modules}")
+        known = ", ".join(source.removesuffix(".v") for source in sources)
+        raise InputError(f"--top {top}: no such module; there are {known}")
     _run(folder, script, "yosys_read.log")
-    modules = json.loads((folder / "design.json").read_text(encoding="utf-8"))["modules"]
+    modules = _elaborated(folder)
     counts = _instances(modules, top)
     macros = []
     for name, module in modules.items():
@@ -140,6 +142,57 @@ def read_design(folder: Path, sources: Sequence[str], top: str) -> Design:
             )
     macros.sort(key=lambda macro: (-macro.words * macro.bits, macro.words, macro.wrapper))
     return Design(top=top, sources=sources, macros=macros, ports=_ports(modules[top]))
+
+
+def identical_modules(first: Path, second: Path) -> frozenset[str]:
+    """Names of the modules that two folders' designs, as `read_design` elaborated them, both have with the same cells and connections.
+
+    What yosys makes up names for is compared in the order in which yosys made it, all else by name.
+    """
+    one, two = _elaborated(first), _elaborated(second)
+    return frozenset(
+        name for name in one.keys() & two.keys() if _structure(one[name]) == _structure(two[name])
+    )
+
+
+def _elaborated(folder: Path) -> dict[str, Any]:
+    text = (folder / _DESIGN_FILE).read_text(encoding="utf-8")
+    modules: dict[str, Any] = json.loads(text)["modules"]
+    return modules
+
+
+def _structure(module: Mapping[str, Any]) -> list[Any]:
+    """A module without places in a text and made-up names; nets are numbered as they are met."""
+    numbers: dict[int, int] = {}
+
+    def nets(bits: Sequence[int | str]) -> list[int | str]:
+        return [bit if isinstance(bit, str) else numbers.setdefault(bit, len(numbers)) for bit in bits]  # fmt: skip
+
+    def place(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
+        name, cell = item
+        made = _MADE_UP.search(name) if cell["hide_name"] else None
+        return (int(made[1]), made[2]) if made else (0, name)
+
+    ports = [(name, port["direction"], nets(port["bits"])) for name, port in sorted(module["ports"].items())]  # fmt: skip
+    cells = [
+        (
+            name if not cell["hide_name"] else "",
+            cell["type"],
+            cell["parameters"],
+            [(pin, nets(bits)) for pin, bits in sorted(cell["connections"].items())],
+        )
+        for name, cell in sorted(module["cells"].items(), key=place)
+    ]
+    named = [
+        (name, nets(net["bits"]), net["attributes"].get("init"))
+        for name, net in sorted(module["netnames"].items())
+        if not net["hide_name"]
+    ]
+    memories = [
+        (name, memory["width"], memory["start_offset"], memory["size"])
+        for name, memory in sorted(module.get("memories", {}).items())
+    ]
+    return [ports, cells, named, memories]
 
 
 def named_macros(design: Design) -> list[Macro]:
@@ -301,7 +354,7 @@ def map_to_gates(folder: Path, design: Design) -> None:
         _read(design.sources),
         f"hierarchy -check -top {design.top}",
         *_black_boxes(design),
-        *_ARRAYS,
+        *PLAIN_ARRAYS,
         f"synth -top {design.top}",
         "setundef -zero -undriven",  # bits of registers that nothing reads and that are gone
         "opt_clean",
@@ -317,7 +370,8 @@ def write_plain_logic(folder: Path, design: Design, out: str) -> None:
         _read(design.sources),
         f"hierarchy -check -top {design.top}",
         *_black_boxes(design),
-        *_LOGIC,
+        *PLAIN_ARRAYS,
+        *PLAIN_GATES,
         f"write_blif -cname {out}",
     ]
     _run(folder, script, "yosys_logic.log")
@@ -336,7 +390,10 @@ def write_netlist_logic(folder: Path, design: Design, out: str) -> None:
         f"read_verilog {NETLIST_FILE} boxes.v",
         f"hierarchy -check -top {design.top}",
         "rename -hide w:cell_*_",  # or a register could be known by such a name instead of its own
-        *_LOGIC,
+        "proc -noopt",
+        "dffunmap",
+        "simplemap",
+        "opt_clean",
         f"write_blif -cname {out}",
     ]
     _run(folder, script, "yosys_netlist_logic.log")

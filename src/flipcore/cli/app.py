@@ -279,6 +279,7 @@ def verify(
     simulator: Annotated[Literal["icarus", "verilator"], typer.Option(help="Verilator is faster once it has compiled, in a minute.")] = "icarus",
     seed: SeedOption = 0,
     keep: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the waves (VCD) of a difference.")] = Path("build/verify"),
+    netlist: Annotated[bool, typer.Option("--netlist", help="Run the chip as the netlist that yosys makes of it; flip units apart stay Verilog.")] = False,
     json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Run a chip's Verilog in lock-step with the simulator: every bit and cycle; exit code 1 at the first difference."""
@@ -297,6 +298,7 @@ def verify(
             samples=samples,
             seed=seed,
             keep=keep,
+            netlist=netlist,
         ),
         as_json=json,
     )

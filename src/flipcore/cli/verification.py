@@ -21,6 +21,7 @@ try:
     from flipcore.rtl.bench.random_chips import random_chips
     from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
     from flipcore.rtl.core_shape import CoreShape
+    from flipcore.rtl.equivalence import netlist_files
     from flipcore.rtl.generate import chip_files, flip_unit_files
     from flipcore.rtl.simulators import Options, Simulator
     from flipcore.rtl.verify import FlipUnitCheck, verify_flip_unit
@@ -43,6 +44,7 @@ class Request:
         vectors: Words for each flip unit; 0: no flip unit is verified apart.
         samples: Samples for each chip; 0: no chip is verified.
         keep: Folder for the waves of a difference.
+        netlist: Chips are run as the netlists that yosys makes of them.
     """
 
     chip: str
@@ -54,6 +56,7 @@ class Request:
     samples: int
     seed: int
     keep: Path
+    netlist: bool
 
 
 @dataclass
@@ -147,10 +150,12 @@ def _verify_one(request: Request, chip: Chip, result: Result, tell: Tell) -> Non
         samples, state = random_samples(chip, request.samples, request.seed)
     else:
         samples, state = data_samples(chip, dataset, request.samples, request.seed, WARM_UP)
+    files = chip_files(chip)
+    if request.netlist:
+        tell(f"chip {chip.name}: synthesising")
+        files = netlist_files(files)
     check_of_chip = verify_chip(
-        ChipTask(
-            chip=chip, files=chip_files(chip), state=state, samples=samples, seed=request.seed
-        ),
+        ChipTask(chip=chip, files=files, state=state, samples=samples, seed=request.seed),
         Options(
             simulator=request.simulator,
             progress=lambda text: tell(f"chip {chip.name}: sample {text}"),
@@ -173,6 +178,7 @@ def _replay(request: Request, chip: Chip, dataset: str) -> str:
     words = ["flipcore", "rtl", "verify", str(path), "--dataset", dataset, "--vectors", "0"]
     words += ["--samples", str(request.samples), "--seed", str(request.seed)]
     words += ["--simulator", request.simulator, "--keep", str(request.keep)]
+    words += ["--netlist"] if request.netlist else []
     return shlex.join(words)
 
 
