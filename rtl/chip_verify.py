@@ -94,7 +94,7 @@ def verify_chip(
         InputError: `keep` cannot be made.
     """
     options = options or Options()
-    run = _run(task, options)
+    run = run_chip_bench(task, BENCH, options)
     mismatch = _mismatch(run)
     vcd = ""
     if mismatch and keep is not None:
@@ -102,7 +102,18 @@ def verify_chip(
     return _check(task.chip, run, mismatch, vcd)
 
 
-def _run(task: ChipTask, options: Options) -> BenchRun:
+def run_chip_bench(task: ChipTask, bench: str, options: Options) -> BenchRun:
+    """Run a bench that reads its task as `bench_chip` does.
+
+    Args:
+        task: what to run.
+        bench: dotted name of the module with the cocotb tests.
+        options: of the simulator.
+
+    Raises:
+        ToolError: The simulator or cocotb is missing.
+        CheckError: The files do not compile or a test fails.
+    """
     document = {
         "chip": chip_document(task.chip),
         "samples": [sample.as_document() for sample in task.samples],
@@ -110,7 +121,7 @@ def _run(task: ChipTask, options: Options) -> BenchRun:
         "counters": task.has_counters,
     }
     data = {**options.data, STATE_FILE: task.state}
-    return run_bench(task.files, "flip_chip", BENCH, document, replace(options, data=data))
+    return run_bench(task.files, "flip_chip", bench, document, replace(options, data=data))
 
 
 def _dump(task: ChipTask, options: Options, keep: Path, mismatch: Mismatch) -> Path:
@@ -121,7 +132,9 @@ def _dump(task: ChipTask, options: Options, keep: Path, mismatch: Mismatch) -> P
         raise InputError(f"{keep}: cannot be written: {error.strerror}") from None
     path = keep / f"{task.chip.name}-{task.seed}.vcd"
     start = max(0, mismatch.cycle - VCD_CYCLES) * _CYCLE_NS
-    _run(task, replace(options, simulator="icarus", dump=Dump(path=path, start_ns=start)))
+    run_chip_bench(
+        task, BENCH, replace(options, simulator="icarus", dump=Dump(path=path, start_ns=start))
+    )
     return path
 
 

@@ -57,12 +57,14 @@ class Options:
         data: Further files of the working directory, file name to content.
         dump: Waves, if wanted; of Icarus only.
         progress: Told what the bench says of its progress, now and then, from another thread.
+        may_fail: A test that fails is told of, and no error.
     """
 
     simulator: Simulator = "icarus"
     data: Mapping[str, bytes] = field(default_factory=dict)
     dump: Dump | None = None
     progress: Progress = None
+    may_fail: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,13 @@ class BenchRun:
 
     Attributes:
         documents: The JSON document that each test wrote, by the test's name.
+        failures: Why a test failed, by its name; of tests that may.
         seconds: Wall time of compilation and simulation.
         simulator: Name and version.
     """
 
     documents: dict[str, Any]
+    failures: dict[str, str]
     seconds: float
     simulator: str
 
@@ -143,12 +147,18 @@ def run_bench(
         seconds = time.monotonic() - start
         if options.dump and waves.exists():
             shutil.move(waves, options.dump.path)
-        tests = _passed_tests(results, top, log)
+        outcomes = _test_outcomes(results, top, log)
+        failures = {test: problem for test, problem in outcomes.items() if problem}
+        if failures and not options.may_fail:
+            test, problem = next(iter(failures.items()))
+            raise CheckError(f"{top}: {test}: {problem}")
+        written = {test: folder / f"{test}.json" for test in outcomes}
         documents = {
-            test: json.loads((folder / f"{test}.json").read_text(encoding="utf-8"))
-            for test in tests
+            test: json.loads(path.read_text(encoding="utf-8"))
+            for test, path in written.items()
+            if path.is_file()
         }
-    return BenchRun(documents, seconds, tool.version)
+    return BenchRun(documents, failures, seconds, tool.version)
 
 
 @dataclass(frozen=True)
@@ -284,18 +294,22 @@ def _told_progress(path: Path, progress: Progress) -> Iterator[None]:
         watcher.join()
 
 
-def _passed_tests(results: Path, top: str, log: Path) -> list[str]:
-    """Names of the tests in cocotb's results file, all of which passed."""
+def _test_outcomes(results: Path, top: str, log: Path) -> dict[str, str]:
+    """Tests in cocotb's results file, each with why it failed or with nothing."""
     if not results.is_file():
         raise CheckError(f"{top}: the simulation ended without results: {_tail(log)}")
-    cases = list(ElementTree.parse(results).iter("testcase"))
-    for case in cases:
-        for outcome in ("failure", "error"):
-            problem = case.find(outcome)
-            if problem is not None:
-                message = problem.get("error_msg") or problem.get("message") or _tail(log)
-                raise CheckError(f"{top}: {case.get('name')}: {message}")
-    return [str(case.get("name")) for case in cases]
+    outcomes = {}
+    for case in ElementTree.parse(results).iter("testcase"):
+        problems = [case.find(outcome) for outcome in ("failure", "error")]
+        outcomes[str(case.get("name"))] = next(
+            (
+                problem.get("error_msg") or problem.get("message") or _tail(log)
+                for problem in problems
+                if problem is not None
+            ),
+            "",
+        )
+    return outcomes
 
 
 def _tail(log: Path) -> str:

@@ -5,6 +5,26 @@ from typing import Any
 from flipcore.chip import Chip, Core, parse_chip
 
 
+def small_chip() -> Chip:
+    """Two cores with padded lanes in which a few samples flip weights, clip momenta and draw numbers."""
+    document = {
+        "name": "small",
+        "inputs": 20,
+        "steps": 3,
+        "core": {
+            "lanes": 4,
+            "momentum_bits": 6,
+            "gradient_shift": 5,
+            "potential_bits": 4,
+            "threshold": 3,
+            "window": 6,
+        },
+        "layers": [{"neurons": 18}, {"neurons": 5}],
+        "error": {"kind": "hinge", "margin": 12},
+    }
+    return parse_chip(document, "small")
+
+
 def chip_from_oracle(plain: dict[str, Any], name: str = "test") -> Chip:
     """Build the chip description of an oracle's chip dictionary."""
     error = dict(plain["error"])

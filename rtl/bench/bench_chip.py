@@ -65,7 +65,7 @@ class ChipBench:
         self._falling = FallingEdge(self._clock)
         self._bus = Bus(dut)
         self._loader = Loader(self.chip, self._expected, self._bus, self.probe)
-        self._source = EventSource(dut)
+        self._source = EventSource(dut, self._rng)
         self._sink = PredictionSink(dut)
         self._monitor: PhaseMonitor | None = None
         self._taking: Task[None] | None = None
@@ -196,8 +196,11 @@ class ChipBench:
         return None
 
     async def _ask_meanwhile(self) -> Mismatch | None:
-        """Read a weight word through the bus while a sample is on its way: it is served after the sample."""
+        """Use the bus while a sample is on its way: a weight word is served after the sample, and what is not there changes nothing."""
         await ClockCycles(self._clock, int(self._rng.integers(2, self._sample_cycles + 2)))
+        if self._rng.random() < 0.5:
+            self.coverage.counts["bus_accesses_to_nothing"] += 1
+            return await self._loader.poke_nothing(self._rng)
         asked = current_cycle()
         mismatch = await self._loader.dump_one(self._rng)
         self.coverage.counts["bus_accesses_waited"] += current_cycle() - asked > PATIENCE_FACTOR

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 
@@ -12,8 +13,9 @@ from flipcore.rtl.bench.chip_samples import Transfer
 class EventSource:
     """Sends the transfers of samples."""
 
-    def __init__(self, dut: HierarchyObject) -> None:
+    def __init__(self, dut: HierarchyObject, rng: np.random.Generator) -> None:
         """Take over the inputs of the event stream; nothing is offered yet."""
+        self._rng = rng
         self._edge = RisingEdge(streams.logic(dut, "clk_i"))
         self._stream = streams.Stream.into(dut, "event", ("kind", "data"))
         self._is_ready = RisingEdge(self._stream.ready)
@@ -23,8 +25,10 @@ class EventSource:
         self.stop()
 
     def stop(self) -> None:
-        """Offer nothing."""
+        """Offer nothing: without valid, the payload may be anything."""
         self._stream.valid.value = 0
+        for port in self._stream.payload.values():
+            port.value = int(self._rng.integers(1 << len(port)))
 
     async def send(self, transfers: Sequence[Transfer], stalls: streams.StallPattern) -> None:
         """Send all transfers in order, from the next cycle on; returns after the last one, with valid low."""
@@ -32,7 +36,7 @@ class EventSource:
         await self._edge  # whoever watches the chip must not miss a step that ends at once
         for kind, data in transfers:
             while next(stalls):
-                stream.valid.value = 0
+                self.stop()
                 self.paused_cycles += 1
                 await self._edge
             stream.payload["kind"].value = kind
@@ -43,7 +47,7 @@ class EventSource:
             while stream.ready.value != 1:
                 await self._is_ready  # not every cycle: the chip is busy most of the time
                 await self._edge
-        stream.valid.value = 0
+        self.stop()
 
 
 class PredictionSink:

@@ -16,6 +16,8 @@ from flipcore.sim.layout import ChipState
 # A core's weights and momentum go through the bus as a whole if they fill no more registers than this.
 # Of a larger core, so many do, and the rest is put into its memories past the bus.
 BUS_REGISTERS = 800
+POKES = 6  # accesses to nothing, one after the other
+CORE_NUMBERS = 16  # that an address can name
 DUMPED_WORDS = 24  # of each memory of each core, read back through the bus at the end
 
 Registers = Iterator[tuple[int, int]]
@@ -73,6 +75,50 @@ class Loader:
         if found != weights.values[word]:
             return _differing(chip_bus.WEIGHT, weights, word, found, pieces)
         return None
+
+    async def poke_nothing(self, rng: np.random.Generator) -> Mismatch | None:
+        """Write to addresses behind which nothing is, and read 0 there; what was written must turn up nowhere."""
+        places = [self._nowhere(rng) for _ in range(POKES)]
+        await self._bus.write([(place, int(rng.integers(1 << 32))) for place in places])
+        for place, found in zip(places, await self._bus.read(places), strict=True):
+            expected = chip_bus.IDENTITY_VALUE if place == address(chip_bus.CHIP, 0, 0) else 0
+            if found != expected:
+                return Mismatch(
+                    kind="counts", signal=f"bus_rdata_o at {place:#010x}",
+                    expected=str(expected), found=str(found),
+                )  # fmt: skip
+        return None
+
+    def _nowhere(self, rng: np.random.Generator) -> int:
+        """An address that the map leaves empty, or the identity, which cannot be written."""
+        cores = len(self._chip.layers)
+        c = int(rng.integers(cores))
+        core = self._chip.layers[c]
+        far = int(rng.integers(1 << 23, 1 << 24))  # beyond the end of any memory
+        weights, momentum = Pieces.of(core.lanes), Pieces.of(core.lanes * core.momentum_bits)
+        words = core.axons * core.words
+        moments = self._chip.steps if core.rule == "tbso" else 0
+        choices = [
+            (chip_bus.CHIP, 0, chip_bus.IDENTITY),
+            (chip_bus.CHIP, c, int(rng.integers(chip_bus.SAMPLES_HIGH + 1, 1 << 24))),
+            (int(rng.integers(chip_bus.COUNTERS + 1, 16)), c, far),
+            (chip_bus.WEIGHT, c, words * weights.pitch + int(rng.integers(4))),
+            (chip_bus.WEIGHT, c, far),
+            (chip_bus.MOMENTUM, c, words * momentum.pitch + int(rng.integers(4))),
+            (chip_bus.MOMENTUM, c, far),
+            (chip_bus.GENERATOR, c, FlipUnit.of(core).generators + int(rng.integers(4))),
+            (chip_bus.SECOND_MOMENT, c, moments + int(rng.integers(4))),
+        ]  # fmt: skip
+        if cores < CORE_NUMBERS:
+            nobody = int(rng.integers(cores, CORE_NUMBERS))
+            region = int(rng.integers(chip_bus.WEIGHT, chip_bus.COUNTERS + 1))
+            choices.append((region, nobody, int(rng.integers(4))))
+        choices += [
+            (region, c, int(rng.integers(words)) * pieces.pitch + piece)
+            for region, pieces in ((chip_bus.WEIGHT, weights), (chip_bus.MOMENTUM, momentum))
+            for piece in range(pieces.used, pieces.pitch)
+        ]
+        return address(*choices[rng.integers(len(choices))])
 
     async def _read_word(self, region: int, c: int, word: int, pieces: Pieces) -> int:
         first = address(region, c, word * pieces.pitch)

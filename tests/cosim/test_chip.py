@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flipcore.chip import Chip, load_chip, parse_chip
+from flipcore.chip import Chip, load_chip
 from flipcore.rtl.generate import chip_files
 
 pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
@@ -14,6 +14,7 @@ pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run"
 from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
+from tests.chips import small_chip
 
 pytestmark = [
     pytest.mark.cosim,
@@ -31,26 +32,6 @@ NEVER_LOST = {  # situations that no run may miss
     "training_samples", "steps_with_error", "words_updated", "flips_to_one", "flips_to_zero",
     "spikes", "merged_events", "event_pauses", "prediction_waits",
 }  # fmt: skip
-
-
-def small_chip() -> Chip:
-    """Two cores with padded lanes in which a few samples flip weights, clip momenta and draw numbers."""
-    document = {
-        "name": "small",
-        "inputs": 20,
-        "steps": 3,
-        "core": {
-            "lanes": 4,
-            "momentum_bits": 6,
-            "gradient_shift": 5,
-            "potential_bits": 4,
-            "threshold": 3,
-            "window": 6,
-        },
-        "layers": [{"neurons": 18}, {"neurons": 5}],
-        "error": {"kind": "hinge", "margin": 12},
-    }
-    return parse_chip(document, "small")
 
 
 def run(
@@ -148,20 +129,57 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_caught_and_named(name: str, tmp_path: Path) -> None:
-    chip = small_chip()
-    sound, faulty, where = FAULTS[name]
+def planted(chip: Chip, sound: str, faulty: str) -> dict[str, str]:
+    """The Verilog of a chip with a fault in it."""
     files = chip_files(chip)
     places = [file for file, text in files.items() if sound in text]
     assert places, "the text of the templates changed: plant the fault anew"
     for file in places:
         files[file] = files[file].replace(sound, faulty)
+    return files
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_caught_and_named(name: str, tmp_path: Path) -> None:
+    chip = small_chip()
+    sound, faulty, where = FAULTS[name]
+    files = planted(chip, sound, faulty)
     keep = tmp_path / "keep" if name == "keeps_the_momentum" else None
-    check = run(chip, files, 8, seed=11, keep=keep)
+    # The second run has resets in flight, which come seldom.
+    number, seed = (12, 5) if name == "keeps_events_over_a_reset" else (8, 11)
+    check = run(chip, files, number, seed, keep)
     assert re.search(where, check.mismatch)
     assert re.search(r"\(sample \d+, .*phase .+, cycle \d+\)", check.mismatch)
     assert check.bit_mismatches + check.cycle_mismatches > 0
     if keep:
         assert Path(check.vcd).parent == keep
         assert "$enddefinitions" in Path(check.vcd).read_text()
+
+
+# Faults that only a host shows that does what it should not, or resets the chip at a bad moment.
+BOUNDARY_FAULTS = {
+    "takes_an_event_beyond_its_axons": (
+        "({1'b0, event_data_i} < Axons)",
+        "1'b1",
+        r"u_event_input\.event_map_q|u_event_list\.memory|phase_run_o|status",
+    ),
+    "keeps_events_over_a_reset": (
+        "if (!rst_ni) begin\n      num_events_q <= {CountBits{1'b0}};\n      event_map_q  <= {Axons{1'b0}};",
+        "if (!rst_ni) begin\n      num_events_q <= {CountBits{1'b0}};\n"
+        "      event_map_q  <= (^event_map_q === 1'bx) ? {Axons{1'b0}} : event_map_q;",
+        r"u_event_input\.event_map_q|u_event_list\.memory|phase_run_o",
+    ),
+    "takes_an_access_beyond_a_memory": (
+        "in_memory      = memory_index < Synapses;",
+        "in_memory      = 1'b1;",
+        "bus_rdata_o at 0x[12]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDARY_FAULTS)
+def test_a_fault_at_the_boundary_is_caught_and_named(name: str) -> None:
+    chip = small_chip()
+    sound, faulty, where = BOUNDARY_FAULTS[name]
+    check = run(chip, planted(chip, sound, faulty), 12, seed=5)
+    assert re.search(where, check.mismatch)
