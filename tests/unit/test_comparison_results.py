@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,25 @@ def test_the_table_names_what_is_missing() -> None:
     lines = [line.split() for line in text.splitlines()]
     assert ["tbso", "missing", "-", "-", "-", "-", "-"] in lines
     assert ["bso", "97.10", "±", "1.00", "50", "170", "4", "2.000", "2.00"] in lines
+
+
+def test_the_figures_of_a_large_chip_fit_in_eighty_columns() -> None:
+    row = chip("chip-tbso-8", 8)
+    assert row.chip is not None
+    large = replace(
+        row.chip,
+        training_cycles=17_800.0,
+        training_energy_pj=Band(value=1_724_000.0, low=1_405_000.0, high=2_590_000.0),
+        inference_energy_pj=Band(value=1_111_000.0, low=850_000.0, high=1_760_000.0),
+        area_um2=Band(value=31_790_000.0, low=30_820_000.0, high=32_780_000.0),
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_comparison(comparison(replace(row, chip=large)), Path("folder"), None, console)
+    text = console.export_text()
+    assert "learn, µJ" in text
+    assert ["chip-tbso-8", "17,800", "64.0", "1.72", "(1.41", "…", "2.59)", "1.11", "(0.850", "…", "1.76)", "31.8"] in [
+        line.split() for line in text.splitlines()
+    ]  # fmt: skip
 
 
 def test_csv_has_a_column_for_everything() -> None:

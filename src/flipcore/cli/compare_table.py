@@ -48,7 +48,7 @@ def print_comparison(
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     return table
@@ -89,12 +89,13 @@ def _learning_cells(row: Row) -> list[str]:
 
 
 def _cost_table(chips: Sequence[Row]) -> Table:
+    unit, unit_pj = _energy_unit(chips)
     table = _table(
         "",
         "cycles",
         "latency,\nµs",
-        "energy to\nlearn, nJ",
-        "energy to\nclassify, nJ",
+        f"energy to\nlearn, {unit}",
+        f"energy to\nclassify, {unit}",
         "mm²",
     )
     first = chips[0].chip
@@ -107,13 +108,19 @@ def _cost_table(chips: Sequence[Row]) -> Table:
             row.name,
             f"{figures.training_cycles:,.0f}",
             f"{figures.training_latency_us:,.1f}",
-            _nanojoules(figures.training_energy_pj),
-            _nanojoules(figures.inference_energy_pj),
+            _energy(figures.training_energy_pj, unit_pj),
+            _energy(figures.inference_energy_pj, unit_pj),
             three_digits(figures.area_um2.value / 1e6),
         )
     return table
 
 
-def _nanojoules(band: Band) -> str:
-    low, high = three_digits(band.low / 1000), three_digits(band.high / 1000)
-    return f"{three_digits(band.value / 1000)} ({low} … {high})"
+def _energy_unit(chips: Sequence[Row]) -> tuple[str, float]:
+    """The unit in which the largest figure has few digits, and its picojoules: all lines of a table have the same."""
+    largest = max(row.chip.training_energy_pj.high for row in chips if row.chip is not None)
+    return ("µJ", 1e6) if largest >= 1e6 else ("nJ", 1e3)
+
+
+def _energy(band: Band, unit_pj: float) -> str:
+    low, high = three_digits(band.low / unit_pj), three_digits(band.high / unit_pj)
+    return f"{three_digits(band.value / unit_pj)} ({low} … {high})"
