@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flipcore.chip import Chip, load_chip, parse_chip
+from flipcore.chip import Chip, load_chip
 from flipcore.rtl.generate import chip_files
 
 pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
@@ -14,6 +14,7 @@ pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run"
 from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
+from tests.chips import small_chip
 
 pytestmark = [
     pytest.mark.cosim,
@@ -31,26 +32,6 @@ NEVER_LOST = {  # situations that no run may miss
     "training_samples", "steps_with_error", "words_updated", "flips_to_one", "flips_to_zero",
     "spikes", "merged_events", "event_pauses", "prediction_waits",
 }  # fmt: skip
-
-
-def small_chip() -> Chip:
-    """Two cores with padded lanes in which a few samples flip weights, clip momenta and draw numbers."""
-    document = {
-        "name": "small",
-        "inputs": 20,
-        "steps": 3,
-        "core": {
-            "lanes": 4,
-            "momentum_bits": 6,
-            "gradient_shift": 5,
-            "potential_bits": 4,
-            "threshold": 3,
-            "window": 6,
-        },
-        "layers": [{"neurons": 18}, {"neurons": 5}],
-        "error": {"kind": "hinge", "margin": 12},
-    }
-    return parse_chip(document, "small")
 
 
 def run(
