@@ -65,14 +65,31 @@ class Engine:
     def train(
         self, records: Records, labels: npt.NDArray[np.int32], counts: EventCounts
     ) -> Predictions:
-        """Learn from samples in their order; returns each one's prediction before its last update, int32 [samples]."""
+        """Learn from samples in their order; returns each one's prediction before its last update.
+
+        Args:
+            records: Samples; bits of a bitmap beyond the chip's axons are ignored, as the chip ignores such events.
+            labels: int32 [samples], classes to learn.
+            counts: What happened is added to them.
+
+        Returns:
+            int32 [samples].
+
+        Raises:
+            ValueError: Records or labels do not fit the chip; nothing was learnt.
+        """
         events = self._encode(records)
+        _refuse_labels(labels, len(events.offered), self.chip.classes)
         predictions = self._run(events, labels, self._scratch, counts, learn=True)
         self.state.sample_counter += len(labels)
         return predictions
 
     def infer(self, records: Records, counts: EventCounts, num_threads: int = 0) -> Predictions:
-        """Classify samples without learning, on `num_threads` threads (0: all processors); int32 [samples]."""
+        """Classify samples without learning, on `num_threads` threads (0: all processors); int32 [samples].
+
+        Raises:
+            ValueError: The records do not fit the chip.
+        """
         events = self._encode(records)
         num_samples = len(events.offered)
         num_threads = min(num_threads or os.cpu_count() or 1, num_samples)
@@ -103,6 +120,7 @@ class Engine:
 
     def _encode(self, records: Records) -> _Events:
         """Turn records into input events (N2)."""
+        _refuse_records(records, self.chip)
         steps = self.chip.steps
         num_axons = self.chip.inputs
         if records.bitmaps.shape[1] == 0:
@@ -150,3 +168,28 @@ class Engine:
         )
         counts.samples += len(labels)
         return predictions
+
+
+# The compiled loops do not check indices: what does not fit would be read and written past the end of an array.
+def _refuse_records(records: Records, chip: Chip) -> None:
+    if records.bitmaps.shape[1] == 0:
+        if records.pixels.shape[1] != chip.inputs:
+            raise ValueError(f"{records.pixels.shape[1]} pixels, the chip has {chip.inputs} axons")
+        return
+    samples, steps, num_bytes = records.bitmaps.shape
+    if steps != chip.steps:
+        raise ValueError(f"{steps} steps, the chip has {chip.steps}")
+    needed = -(-chip.inputs // 8)
+    if num_bytes != needed:
+        raise ValueError(f"bitmaps of {num_bytes} bytes, {chip.inputs} axons need {needed}")
+    if records.merged.shape != (samples, steps):
+        raise ValueError(f"merged events {records.merged.shape}, bitmaps {(samples, steps)}")
+    if (records.merged < 0).any():
+        raise ValueError("merged events below 0")
+
+
+def _refuse_labels(labels: npt.NDArray[np.int32], samples: int, classes: int) -> None:
+    if len(labels) != samples:
+        raise ValueError(f"{len(labels)} labels for {samples} samples")
+    if ((labels < 0) | (labels >= classes)).any():
+        raise ValueError(f"labels must be 0 ... {classes - 1}")
