@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint verify study area iverilog clean
+.PHONY: help demo test lint verify mutate study area iverilog clean
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -29,6 +29,9 @@ verify: $(VENV)/verify.stamp iverilog ## the Verilog against the simulator, in f
 	$(BIN)/flipcore rtl verify digits --samples 20
 	$(BIN)/flipcore rtl verify mnist --samples 2
 	$(BIN)/flipcore rtl verify --random-chips 30 --vectors 200 --samples 7
+
+mutate: $(VENV)/dev.stamp iverilog ## small changes of the Verilog that the suite must notice (an hour; stopped, it goes on)
+	$(BIN)/python -m benchmarks.mutation
 
 study: $(VENV)/core.stamp ## the tables of docs/STUDIES.md, measured anew (hours)
 	$(BIN)/python -m benchmarks.studies

@@ -1,16 +1,18 @@
 """Mutation testing: does the suite notice small changes of the Verilog?
 
-yosys makes the mutants, evenly over the cells of each module. Each is run as the suite runs its chips, with fewer samples first; one that
-lives is compared with the chip (abc: the same logic between registers and memories?), and if it is another circuit, it gets all samples and
-seeds. Results are kept after every batch: started again, it goes on.
-Run: python -m benchmarks.mutation [--mutants N] [--work DIR] [--out FILE]
+yosys makes the mutants, evenly over the cells of each module. abc first finds those whose module can never show a difference. The others are run
+as the suite runs its chips, with few samples first. Of those that live through all samples and seeds, abc is asked whether the chip can ever show
+one. Results are kept after every batch: started again, it goes on.
+Run: python -m benchmarks.mutation [--mutants N] [--work DIR]; the results are DIR/mutants.json
 """
 
 import argparse
 import json
+import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,10 @@ from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipTask
 from flipcore.rtl.generate import chip_files
+from flipcore.rtl.mutant_proof import same_behaviour, whole_logic
 from flipcore.rtl.mutation import (
+    SELECT_BITS,
+    TOP,
     Limits,
     Mutant,
     elaborate,
@@ -33,15 +38,17 @@ from flipcore.rtl.mutation import (
     module_name,
     mutated_text,
     run_mutants,
-    same_circuit,
 )
 from tests.chips import small_chip
 
 SEED = 1
-BATCH = 40
+BATCH = 30  # of one compilation
 QUICK = (5, 3)  # seed and samples that kill most
-# Seeds and samples of those that live: the suite's own run of a small chip, and what `flipcore rtl verify --random-chips` does of one.
+# Seeds and samples for those that live: the suite's own run of the small chip, and two of the kind of `flipcore rtl verify --random-chips`.
 THOROUGH = ((5, 12), (2026, 7), (1, 7))
+UNKNOWN, KILLED, EQUAL = "lives", "killed", "equal"
+
+Judge = Callable[[Sequence[Mutant]], dict[int, tuple[str, str]]]  # numbers to verdict and reason
 
 
 @dataclass(frozen=True)
@@ -77,103 +84,122 @@ class Records:
         if path.is_file():
             self.all = json.loads(path.read_text(encoding="utf-8"))
 
-    def missing(self, chip: Chip, mutants: Sequence[Mutant], *verdicts: str) -> list[Mutant]:
-        """Mutants of a chip that have no verdict yet, or one of these."""
-        known = ((one, self.all.get(_key(chip, one))) for one in mutants)
-        return [one for one, record in known if record is None or record["verdict"] in verdicts]
+    def waiting(self, chip: Chip, mutants: Sequence[Mutant], judges: int) -> list[Mutant]:
+        """Mutants of a chip about which so many judges have said nothing, and the next one was not asked."""
+        return [
+            one
+            for one in mutants
+            if self._of(chip, one)["verdict"] == UNKNOWN and self._of(chip, one)["judges"] == judges
+        ]
 
     def put(self, chip: Chip, mutant: Mutant, verdict: str, how: str) -> None:
-        """Say what became of a mutant: `killed`, `equal`, `lives` after the quick run, `survives` all of them."""
-        record = {"chip": chip.name, **asdict(mutant), "verdict": verdict, "how": how}
-        self.all[_key(chip, mutant)] = record
+        """Say what a judge says of a mutant."""
+        judges = self._of(chip, mutant)["judges"] + 1
+        self.all[_key(chip, mutant)] = {
+            "chip": chip.name, **asdict(mutant), "verdict": verdict, "judges": judges, "how": how,
+        }  # fmt: skip
 
     def keep(self) -> None:
         """Write the file."""
         write_whole(self._path, json.dumps(self.all, indent=1).encode())
+
+    def _of(self, chip: Chip, mutant: Mutant) -> dict[str, Any]:
+        return self.all.get(_key(chip, mutant), {"verdict": UNKNOWN, "judges": 0})
 
 
 def _key(chip: Chip, mutant: Mutant) -> str:
     return f"{chip.name} {mutant.options}"
 
 
-def batches(mutants: Sequence[Mutant], size: int = BATCH) -> Iterator[Sequence[Mutant]]:
+def batches(mutants: Sequence[Mutant], size: int) -> Iterator[Sequence[Mutant]]:
     """Mutants, so many at a time."""
     for start in range(0, len(mutants), size):
         yield mutants[start : start + size]
 
 
-def judge(
-    subject: Subject, number: int, folder: Path, records: Records, progress: Progress
-) -> None:
-    """Make the mutants of a chip and find out what becomes of each."""
-    chip = subject.chip
-    folder.mkdir(parents=True, exist_ok=True)
-    modules = elaborate(chip_files(chip), folder)
-    mutants: list[Mutant] = []
-    for name in sorted({module_name(one) for one in modules}):
-        if not subject.modules or name in subject.modules:
-            own = [one for one in modules if module_name(one) == name]
-            mutants += make_mutants(folder, own, number, SEED, first=len(mutants) + 1)
-    text = mutated_text(folder, mutants)
-    _require_clean(chip, text)
+class Court:
+    """The mutants of a chip and their judges."""
 
-    quick = records.missing(chip, mutants)
-    task = progress.add_task(f"{chip.name}: bench", total=len(quick))
-    for batch in batches(quick):
-        killed = _run(chip, text, batch, *QUICK)
-        for one in batch:
-            verdict = "killed" if one.number in killed else "lives"
-            records.put(chip, one, verdict, killed.get(one.number, ""))
-        records.keep()
-        progress.advance(task, len(batch))
+    def __init__(self, subject: Subject, number: int, folder: Path) -> None:
+        """Make so many mutants of each module, in a folder for the tools' files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.chip = subject.chip
+        self._folder = folder
+        self.mutants: list[Mutant] = []
+        modules = elaborate(chip_files(self.chip), folder)
+        for name in sorted({module_name(one) for one in modules}):
+            if not subject.modules or name in subject.modules:
+                own = [one for one in modules if module_name(one) == name]
+                self.mutants += make_mutants(folder, own, number, SEED, first=len(self.mutants) + 1)
+        random.Random(SEED).shuffle(self.mutants)  # what is stopped early has seen all modules
+        self._text = mutated_text(folder, self.mutants)
 
-    alive = records.missing(chip, mutants, "lives")
-    task = progress.add_task(f"{chip.name}: same circuit?", total=len(alive))
-    for batch in batches(alive):
-        equal = same_circuit(folder, text, [one.number for one in batch])
-        for one in batch:
-            if one.number in equal:
-                records.put(
-                    chip, one, "equal", "abc: the same logic between registers and memories"
-                )
-        records.keep()
-        progress.advance(task, len(batch))
+    def judges(self) -> list[tuple[str, Judge, int]]:
+        """What each is called, and for how many mutants at a time: the cheapest first."""
+        return [
+            ("the same module?", self.same_module, BATCH),
+            ("bench", lambda mutants: self.bench(mutants, [QUICK]), BATCH),
+            ("bench, all samples", lambda mutants: self.bench(mutants, THOROUGH), 15),
+            ("the same chip?", self.same_chip, BATCH),
+        ]
 
-    alive = records.missing(chip, mutants, "lives")
-    task = progress.add_task(f"{chip.name}: bench, all samples", total=len(alive))
-    for batch in batches(alive, 10):
-        left = list(batch)
-        for seed, samples in THOROUGH:
-            killed = _run(chip, text, left, seed, samples)
-            for one in left:
-                if one.number in killed:
-                    records.put(chip, one, "killed", killed[one.number])
-            left = [one for one in left if one.number not in killed]
-        for one in left:
-            records.put(chip, one, "survives", "")
-        records.keep()
-        progress.advance(task, len(batch))
+    def same_module(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
+        """Those that are proven not to show at the ports of their module."""
+        logic = cache(lambda module: whole_logic(self._folder, self._text, module))
+        return {
+            one.number: (EQUAL, "the same module")
+            for one in mutants
+            if same_behaviour(self._folder, logic(one.elaborated), SELECT_BITS, one.number)
+        }
+
+    def same_chip(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
+        """Those that are proven not to show at the ports and memories of the chip."""
+        logic = whole_logic(self._folder, mutated_text(self._folder, mutants), TOP)
+        return {
+            one.number: (EQUAL, "the same chip")
+            for one in mutants
+            if same_behaviour(self._folder, logic, SELECT_BITS, one.number)
+        }
+
+    def bench(
+        self, mutants: Sequence[Mutant], runs: Sequence[tuple[int, int]]
+    ) -> dict[int, tuple[str, str]]:
+        """Those that the bench of the chip finds, in runs of a seed and a number of samples each."""
+        killed: dict[int, tuple[str, str]] = {}
+        for seed, number in runs:
+            left = [one.number for one in mutants if one.number not in killed]
+            found = self._run(seed, number, left) if left else {}
+            killed |= {one: (KILLED, why.partition("\n")[0]) for one, why in found.items()}
+        return killed
+
+    def require_clean(self) -> None:
+        """Raise a `CheckError` if the bench fails without a mutant: it would kill them all."""
+        for seed, number in (QUICK, *THOROUGH):
+            failed = self._run(seed, number, [0])
+            if failed:
+                raise CheckError(f"{self.chip.name}: the bench fails without a mutant: {failed}")
+
+    def _run(self, seed: int, number: int, numbers: Sequence[int]) -> dict[int, str]:
+        samples, state = random_samples(self.chip, number, seed)
+        files = {"mutated.v": self._text}
+        task = ChipTask(chip=self.chip, files=files, state=state, samples=samples, seed=seed)
+        return run_mutants(task, numbers, Limits())
 
 
-def _require_clean(chip: Chip, text: str) -> None:
-    """Every run would count as a kill if the bench failed on the chip itself."""
-    for seed, samples in (QUICK, *THOROUGH):
-        samples_run, state = random_samples(chip, samples, seed)
-        task = ChipTask(chip=chip, files={"mutated.v": text}, state=state, samples=samples_run, seed=seed)  # fmt: skip
-        failed = run_mutants(task, [0, 0xFFFF], Limits())
-        if failed:
-            raise CheckError(f"{chip.name}: the bench fails without a mutant: {failed}")
-
-
-def _run(
-    chip: Chip, text: str, mutants: Sequence[Mutant], seed: int, number: int
-) -> dict[int, str]:
-    if not mutants:
-        return {}
-    samples, state = random_samples(chip, number, seed)
-    task = ChipTask(chip=chip, files={"mutated.v": text}, state=state, samples=samples, seed=seed)
-    killed = run_mutants(task, [one.number for one in mutants], Limits())
-    return {one: why.partition("\n")[0] for one, why in killed.items()}
+def try_all(court: Court, records: Records, progress: Progress) -> None:
+    """Ask one judge after the other about the mutants that are still undecided."""
+    chip = court.chip
+    if records.waiting(chip, court.mutants, 0):
+        court.require_clean()
+    for place, (name, judge, size) in enumerate(court.judges()):
+        waiting = records.waiting(chip, court.mutants, place)
+        task = progress.add_task(f"{chip.name}: {name}", total=len(waiting))
+        for batch in batches(waiting, size):
+            said = judge(batch)
+            for one in batch:
+                records.put(chip, one, *said.get(one.number, (UNKNOWN, "")))
+            records.keep()
+            progress.advance(task, len(batch))
 
 
 def report(records: Records) -> Table:
@@ -183,20 +209,20 @@ def report(records: Records) -> Table:
         for name in (record["module"], "all"):
             counts.setdefault(name, Counter())[record["verdict"]] += 1
     table = Table(
-        "module", "mutants", "killed", "same circuit", "survive", "killed of the others, %"
+        "module", "mutants", "killed", "equal, proven", "survive", "killed of the others, %"
     )
     for name in [*sorted(set(counts) - {"all"}), "all"]:
         count = counts[name]
-        others = count.total() - count["equal"]
-        score = f"{100 * count['killed'] / others:.1f}" if others else "-"
-        table.add_row(name, str(count.total()), str(count["killed"]), str(count["equal"]), str(others - count["killed"]), score)  # fmt: skip
+        others = count[KILLED] + count[UNKNOWN]
+        score = f"{100 * count[KILLED] / others:.1f}" if others else "-"
+        table.add_row(name, str(count.total()), str(count[KILLED]), str(count[EQUAL]), str(count[UNKNOWN]), score)  # fmt: skip
     return table
 
 
 def main() -> None:
     """Judge all mutants; print the table and the survivors."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mutants", type=int, default=50, help="of each module")
+    parser.add_argument("--mutants", type=int, default=16, help="of each module")
     parser.add_argument("--work", type=Path, default=Path("build/mutation"))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -204,10 +230,11 @@ def main() -> None:
     console = Console()
     with Progress(console=console) as progress:
         for subject in subjects():
-            judge(subject, options.mutants, options.work / subject.chip.name, records, progress)
+            court = Court(subject, options.mutants, options.work / subject.chip.name)
+            try_all(court, records, progress)
     console.print(report(records))
     for record in records.all.values():
-        if record["verdict"] not in ("killed", "equal"):
+        if record["verdict"] == UNKNOWN:
             console.print(f"{record['module']}: {record['mode']} {record['place']} {record['source']}", highlight=False)  # fmt: skip
 
 

@@ -11,19 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flipcore.errors import CheckError
-from flipcore.rtl.blif import CutModule, read_cut_modules, write_logic
 from flipcore.rtl.chip_verify import ChipTask, run_chip_bench
-from flipcore.rtl.equivalence import same_functions
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.programs import run_program
 from flipcore.rtl.simulators import Options
-from flipcore.rtl.yosys import PLAIN_ARRAYS, PLAIN_GATES
 
 TOP = "flip_chip"
 SELECT = "mutant_i"  # input of the top, and of all modules down to the change: number of the active mutant
 MUTANTS_FILE = "mutants.json"  # in the bench's working directory: numbers to run
 BENCH = "flipcore.rtl.bench.bench_mutants"
 _SELECT_BITS = 16
+SELECT_BITS = tuple(f"{SELECT}[{k}]" for k in range(_SELECT_BITS))  # as nets, lowest first
 _DESIGN_FILE = "design.il"
 _PARAMETERS = re.compile(r"^\$paramod(?:\$[0-9a-f]+)?\\([^\\]+)")
 _VARIANT = re.compile(r"_\d+$")
@@ -62,7 +60,7 @@ class Limits:
         timeout_s: processor time, for loops that take no simulated time.
     """
 
-    timeout_cycles: int = 400_000
+    timeout_cycles: int = 100_000
     timeout_s: int = 30
 
 
@@ -85,7 +83,7 @@ def elaborate(files: Mapping[str, str], folder: Path) -> list[str]:
         f"write_ilang {_DESIGN_FILE}",
         "tee -q -o modules.txt ls",
     ]
-    _yosys(script, folder, "elaborate")
+    run_yosys(folder, script, "elaborate")
     listed = (folder / "modules.txt").read_text(encoding="utf-8").splitlines()
     names = [line.strip() for line in listed if line.startswith("  ")]
     return [name for name in names if not module_name(name).startswith("memory_1r")]
@@ -114,7 +112,7 @@ def make_mutants(
         f"read_ilang {_DESIGN_FILE}",
         f"mutate -list {number} -seed {seed} -o list.txt {chosen}",
     ]
-    _yosys(script, folder, "list")
+    run_yosys(folder, script, "list")
     lines = (folder / "list.txt").read_text(encoding="utf-8").splitlines()
     return [_mutant(line, first + place) for place, line in enumerate(lines)]
 
@@ -147,60 +145,8 @@ def mutated_text(folder: Path, mutants: Sequence[Mutant]) -> str:
     script += [
         f"mutate -ctrl {SELECT} {_SELECT_BITS} {one.number} {one.options}" for one in mutants
     ]
-    _yosys([*script, "write_verilog -noattr mutated.v"], folder, "mutate")
+    run_yosys(folder, [*script, "write_verilog -noattr mutated.v"], "mutate")
     return (folder / "mutated.v").read_text(encoding="utf-8")
-
-
-def same_circuit(folder: Path, text: str, numbers: Sequence[int]) -> set[int]:
-    """Find the mutants that are the chip itself: the logic between its registers and memories computes the same.
-
-    Args:
-        folder: Of `elaborate`, which knows the chip's memories.
-        text: Of `mutated_text`.
-        numbers: Mutants to look at.
-
-    Raises:
-        ToolError: yosys or abc is missing.
-        CheckError: Something is left that is neither a gate nor a register.
-    """
-    chip = _flat_logic(folder, text)
-    return {number for number in numbers if _is_same(folder, chip, number)}
-
-
-def _flat_logic(folder: Path, text: str) -> CutModule:
-    (folder / "flat.v").write_text(text, encoding="utf-8")
-    script = [
-        "read_verilog flat.v",
-        f"hierarchy -check -top {TOP}",
-        "blackbox *memory_1r*",
-        *PLAIN_ARRAYS,
-        "flatten",
-        *PLAIN_GATES,
-        "write_blif -cname flat.blif",
-        "write_json boxes.json",
-    ]
-    _yosys(script, folder, "flat")
-    written = json.loads((folder / "boxes.json").read_text(encoding="utf-8"))["modules"]
-    boxes = {
-        name: {port: one["direction"] for port, one in module["ports"].items()}
-        for name, module in written.items()
-        if name != TOP
-    }
-    return read_cut_modules(folder / "flat.blif", boxes)[TOP]
-
-
-def _is_same(folder: Path, chip: CutModule, number: int) -> bool:
-    select = [f"{SELECT}[{k}]" for k in range(_SELECT_BITS)]
-    inputs = {net: [net] for net in chip.inputs if net not in select}
-    inputs |= {pin: [net] for pin, net in chip.child_outputs.items()}
-    inputs |= {f"{net}/Q": [net] for net in chip.registers}
-    outputs = {net: net for net in chip.outputs} | chip.child_inputs
-    for net, register in chip.registers.items():
-        outputs |= {f"{net}/{pin}": at for pin, at in register.pins.items()}
-    for name, value in (("first.blif", 0), ("second.blif", number)):
-        constants = {net: bool(value >> k & 1) for k, net in enumerate(select)}
-        write_logic(folder / name, chip, inputs, outputs, constants)
-    return same_functions(folder, "first.blif", "second.blif")
 
 
 def run_mutants(task: ChipTask, numbers: Sequence[int], limits: Limits) -> dict[int, str]:
@@ -244,6 +190,7 @@ def _number(test: str) -> int:
     return int(found[1])
 
 
-def _yosys(script: Sequence[str], folder: Path, name: str) -> None:
+def run_yosys(folder: Path, script: Sequence[str], name: str) -> None:
+    """Run a script of yosys in a folder; leaves `name.ys` and `name.log` there."""
     (folder / f"{name}.ys").write_text("\n".join([*script, ""]), encoding="utf-8")
     run_program("yosys", ["-Q", "-T", "-s", f"{name}.ys"], folder, f"{name}.log")
