@@ -1,7 +1,8 @@
 """Static timing of a netlist in the corner of a cell library, with OpenSTA."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flipcore.errors import CheckError
@@ -15,8 +16,7 @@ _RESET = "rst_ni"
 
 # Inputs change and outputs are taken at the clock edge, so that every path counts in full; the reset is no path.
 _SCRIPT = """\
-read_liberty {library}
-{macros}read_verilog {netlist}
+{libraries}read_verilog {netlist}
 link_design {top}
 create_clock -name clock -period {period} [get_ports {clock}]
 set inputs {{}}
@@ -74,13 +74,34 @@ def find_critical_path(
         CheckError: It cannot read the netlist or finds no path.
     """
     macros = named_macros(design)
+    libraries = [LIBRARY_FILE]
     if macros:
         text = macro_liberty(macros, library.time_ps, memory_access_ns)
         (folder / _MACRO_FILE).write_text(text, encoding="utf-8")
-    units_per_ns = 1000.0 / library.time_ps
+        libraries.append(_MACRO_FILE)
+    path = find_slowest_path(folder, design, libraries, library.time_ps, period_ns=period_ns)
+    return replace(path, start=_register(path.start, netlist), end=_register(path.end, netlist))
+
+
+def find_slowest_path(
+    folder: Path, design: Design, libraries: Sequence[str], time_ps: float, *, period_ns: float
+) -> CriticalPath:
+    """Time the netlist that lies in a folder with Liberty files that lie there; start and end are pins or ports.
+
+    Args:
+        folder: Holds `NETLIST_FILE` and the libraries.
+        design: The design of the netlist.
+        libraries: Names of the files of one corner, the cells' first.
+        time_ps: Unit of time of the first.
+        period_ns: Of the clock; the path does not depend on it.
+
+    Raises:
+        ToolError: OpenSTA is missing.
+        CheckError: It cannot read the netlist or finds no path.
+    """
+    units_per_ns = 1000.0 / time_ps
     script = _SCRIPT.format(
-        library=LIBRARY_FILE,
-        macros=f"read_liberty {_MACRO_FILE}\n" if macros else "",
+        libraries="".join(f"read_liberty {name}\n" for name in libraries),
         netlist=NETLIST_FILE,
         top=design.top,
         period=period_ns * units_per_ns,
@@ -98,8 +119,8 @@ def find_critical_path(
     report = printed[printed.find("Startpoint:") : printed.find("path slack")].rstrip()
     return CriticalPath(
         ns=period_ns - float(found["slack"]) / units_per_ns,
-        start=_register(found["start"], netlist),
-        end=_register(found["end"], netlist),
+        start=found["start"],
+        end=found["end"],
         report=report,
     )
 

@@ -226,11 +226,6 @@ def map_to_library(
         CheckError: Something cannot be built from the library's cells.
     """
     (folder / LIBRARY_FILE).write_text(library.text, encoding="utf-8")
-    constraints = f"set_driving_cell {library.driver}\nset_load {_OUTPUT_LOAD_FF}\n"
-    (folder / _CONSTRAINTS_FILE).write_text(constraints, encoding="utf-8")
-    (folder / "abc.script").write_text(
-        MAPPINGS[mapping].replace("; ", "\n") + "\n", encoding="utf-8"
-    )
     script = [
         _read(design.sources),
         f"hierarchy -check -top {design.top}",
@@ -238,8 +233,7 @@ def map_to_library(
         f"synth -top {design.top} -flatten",
         f"dfflibmap -liberty {LIBRARY_FILE}",
         "opt",
-        f"abc -liberty {LIBRARY_FILE} -constr {_CONSTRAINTS_FILE} -D {period_ns * 1000:.0f}"
-        " -script abc.script",
+        *_map_by_abc(folder, library, mapping, period_ns),
         *_WRITE_NETLIST,
     ]
     _run(folder, script, f"yosys_{mapping}.log")
@@ -248,6 +242,58 @@ def map_to_library(
     if unmapped:
         raise CheckError(f"{design.top}: {library.name} has no cell for {', '.join(unmapped)}")
     return netlist
+
+
+def _map_by_abc(folder: Path, library: Library, mapping: str, period_ns: float) -> list[str]:
+    """Map logic to cells and size them for loads and a clock period."""
+    constraints = f"set_driving_cell {library.driver}\nset_load {_OUTPUT_LOAD_FF}\n"
+    (folder / _CONSTRAINTS_FILE).write_text(constraints, encoding="utf-8")
+    (folder / "abc.script").write_text(
+        MAPPINGS[mapping].replace("; ", "\n") + "\n", encoding="utf-8"
+    )
+    return [
+        f"abc -liberty {LIBRARY_FILE} -constr {_CONSTRAINTS_FILE} -D {period_ns * 1000:.0f}"
+        " -script abc.script"
+    ]
+
+
+def map_with_macros(
+    folder: Path, design: Design, library: Library, macros: str, *, mapping: str, period_ns: float
+) -> dict[str, Any]:
+    """Map a chip to the cells of a library, a module per core, its memories replaced by others of their names; writes `NETLIST_FILE`.
+
+    Args:
+        folder: Where the sources are.
+        design: What to map; memories that are not among its macros become flip-flops.
+        library: Target.
+        macros: Verilog of a module for each macro of the design, under its name in `named_macros`, and of what they hold as black boxes.
+        mapping: One of `MAPPINGS`.
+        period_ns: Clock period that sizing aims at.
+
+    Returns:
+        Modules by name, as yosys writes them to JSON.
+    """
+    (folder / LIBRARY_FILE).write_text(library.text, encoding="utf-8")
+    (folder / "macros.v").write_text(macros, encoding="utf-8")
+    script = [
+        _read(design.sources),
+        f"hierarchy -check -top {design.top}",
+        *_black_boxes(design),
+        *(f"delete {macro.module}" for macro in named_macros(design)),
+        "read_verilog macros.v",
+        f"hierarchy -check -top {design.top}",
+        "setattr -mod -set keep_hierarchy 1 *flip_core* *readout_core*",
+        f"synth -top {design.top} -flatten",
+        f"dfflibmap -liberty {LIBRARY_FILE}",
+        "opt",
+        *_map_by_abc(folder, library, mapping, period_ns),
+        *_WRITE_NETLIST,
+    ]
+    _run(folder, script, f"yosys_{mapping}.log")
+    written = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
+    return {
+        name: module for name, module in written.items() if "blackbox" not in module["attributes"]
+    }
 
 
 # Registers of so many bits with one enable get a gated clock, as synthesis for a chip does it.

@@ -323,9 +323,11 @@ def check(
 
 @rtl_app.command(
     epilog="Examples: `flipcore rtl synth digits --target ice40-hx8k` · "
-    "`flipcore rtl synth digits --top flip_unit --core 1 --target liberty:typical.lib --json`"
+    "`flipcore rtl synth digits --top flip_unit --core 1 --target liberty:typical.lib --json` · "
+    "`flipcore rtl synth digits --top flip_chip --target liberty:typical.lib --macros sram/ --corner slow.lib --corner fast.lib`"
 )
 def synth(
+    context: typer.Context,
     chip: ChipArgument = "digits",
     target: Annotated[str, typer.Option(help="liberty:FILE (plain or gzipped), ice40-hx8k or ice40-up5k.")] = "ice40-hx8k",
     top: Annotated[str, typer.Option(metavar="MODULE", help="flip_chip, flip_unit or any other module that is generated.")] = "flip_unit",
@@ -334,6 +336,8 @@ def synth(
     counters: Annotated[bool, typer.Option("--counters/--no-counters", help="With the performance counters.")] = True,
     period: Annotated[float, typer.Option(metavar="NS", min=0.01, help="Clock period wanted in a cell library.")] = 5.0,
     memory_access: Annotated[float, typer.Option(metavar="NS", min=0.0, help="Clock to data of memories in a cell library.")] = 0.0,
+    macros: Annotated[Path | None, typer.Option(metavar="DIR", help="Put the SRAM macros of this folder (Liberty files, data sheets) in the memories' place; a whole chip in a cell library.")] = None,
+    corner: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="With --macros: time the netlist with this Liberty file of the cells, too. Repeatable.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the placement on an FPGA.")] = 1,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep netlists, reports and logs here.")] = None,
     json: JsonOption = False,
@@ -344,6 +348,22 @@ def synth(
     options = command.Options(
         period_ns=period, memory_access_ns=memory_access, seed=seed, keep=keep
     )
+    if macros is not None:
+        refuse_beside(context, "--macros", "core", "memory_access", "seed")
+        command.synth_with_macros(
+            chip,
+            tuple(changes or ()),
+            target,
+            top,
+            tuple(corner or ()),
+            macros,
+            options,
+            counters=counters,
+            as_json=json,
+        )
+        return
+    if corner:
+        raise InputError("--corner: needs --macros")
     command.synth(
         chip, tuple(changes or ()), target, top, core, options, counters=counters, as_json=json
     )

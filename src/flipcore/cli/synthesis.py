@@ -3,6 +3,7 @@
 import json as json_format
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -11,9 +12,17 @@ from flipcore.chip import load_chip
 from flipcore.errors import CheckError, InputError, ToolError
 
 try:
+    from flipcore.rtl.asic import TOP, AsicResult, synthesize_asic
     from flipcore.rtl.core_shape import CoreShape
     from flipcore.rtl.generate import chip_files, flip_unit_files
-    from flipcore.rtl.synth import Ice40Result, LibraryResult, Memory, Options, synthesize
+    from flipcore.rtl.synth import (
+        LIBERTY_PREFIX,
+        Ice40Result,
+        LibraryResult,
+        Memory,
+        Options,
+        synthesize,
+    )
 except ModuleNotFoundError as error:
     raise ToolError(f"{error.name} is missing: install flipcore[rtl]") from None
 
@@ -44,6 +53,80 @@ def synth(
         _show(f"{top} of {chip}", result)
     if result.latches:
         raise CheckError(f"{top}: {result.latches} latches: a register is not set on every path")
+
+
+def synth_with_macros(
+    chip: str,
+    changes: tuple[str, ...],
+    target: str,
+    top: str,
+    corners: tuple[Path, ...],
+    macros: Path,
+    options: Options,
+    *,
+    counters: bool,
+    as_json: bool,
+) -> None:
+    """Synthesise a whole chip with SRAM macros and time it at every corner; exit code 1 if it holds latches."""
+    if top != TOP:
+        raise InputError(f"--macros: needs --top {TOP}, the memories' place")
+    if not target.startswith(LIBERTY_PREFIX):
+        raise InputError(f"--macros: needs --target {LIBERTY_PREFIX}FILE")
+    result = synthesize_asic(
+        chip_files(load_chip(chip, changes), counters=counters),
+        Path(target.removeprefix(LIBERTY_PREFIX)),
+        corners,
+        macros,
+        period_ns=options.period_ns,
+        keep=options.keep,
+    )
+    if as_json:
+        print(json_format.dumps({"chip": chip, "top": top, "target": target, **asdict(result)}))
+    else:
+        _show_asic(f"{top} of {chip}", result)
+    if result.latches:
+        raise CheckError(f"{top}: {result.latches} latches: a register is not set on every path")
+
+
+def _show_asic(title: str, result: AsicResult) -> None:
+    console = Console()
+    areas = _table(f"{title}: area in um2", "module", "cells", "flip-flops", "logic", "SRAM")
+    for module in result.modules:
+        areas.add_row(
+            module.module,
+            f"{module.cells:,}",
+            f"{module.flip_flops:,}",
+            f"{module.logic_um2:,.0f}",
+            f"{module.sram_um2:,.0f}",
+        )
+    areas.add_row("all", "", "", f"{result.logic_um2:,.0f}", f"{result.sram_um2:,.0f}")
+    memories = _table("Memories", "memory", "number", "macro", "rows x columns", "um2 of one")
+    for memory in result.memories:
+        size = f"{memory.kind} {memory.words:,} x {memory.bits}"
+        grid = (memory.macro, f"{memory.rows} x {memory.columns}", f"{memory.area_um2:,.0f}")
+        if not memory.macro:
+            grid = ("flip-flops", "-", "in logic")
+        memories.add_row(size, str(memory.count), *grid)
+    console.print(areas, memories)
+    for corner in result.corners:
+        rows = {
+            "critical path": f"{corner.path_ns:.2f} ns ({corner.fmax_mhz:.0f} MHz)",
+            "from": corner.start,
+            "to": corner.end,
+            "SRAM timing": corner.sram,
+        }
+        name = f"{corner.library} ({corner.voltage:g} V, {corner.temperature:g} C)"
+        console.print(_rows(name, rows))
+    for line in (f"mapping for {result.mapping}, {result.period_ns:g} ns; {', '.join(result.tools)}; {result.seconds:.0f} s", *result.assumptions):  # fmt: skip
+        console.print(f"- {line}", highlight=False, soft_wrap=True)
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(title=title)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
 
 
 def _show(title: str, result: LibraryResult | Ice40Result) -> None:
@@ -126,4 +209,4 @@ def _memory_table(memories: list[Memory]) -> Table:
     return table
 
 
-__all__ = ["Options", "synth"]
+__all__ = ["Options", "synth", "synth_with_macros"]
