@@ -10,6 +10,7 @@ from flipcore.rtl.bench.chip_bus import Bus, Pieces, address
 from flipcore.rtl.bench.chip_mismatch import Mismatch, first_differing_lane
 from flipcore.rtl.bench.chip_probe import Probe
 from flipcore.rtl.bench.chip_stores import ExpectedStores, Store
+from flipcore.rtl.chip_shape import ChipShape
 from flipcore.rtl.flip_unit import FlipUnit
 from flipcore.sim.layout import ChipState
 
@@ -19,6 +20,11 @@ BUS_REGISTERS = 800
 POKES = 6  # accesses to nothing, one after the other
 CORE_NUMBERS = 16  # that an address can name
 DUMPED_WORDS = 24  # of each memory of each core, read back through the bus at the end
+COUNTER_REGISTERS = (
+    address(chip_bus.CHIP, 0, chip_bus.SAMPLES_LOW),
+    address(chip_bus.CHIP, 0, chip_bus.SAMPLES_HIGH),
+)
+COUNTER_VALUES = (0xFFFFFFFFFFFFFFFF, 0xAAAAAAAA55555555, 0x55555555AAAAAAAA)
 
 Registers = Iterator[tuple[int, int]]
 
@@ -35,14 +41,8 @@ class Loader:
 
     async def load(self, state: ChipState) -> None:
         """Write all that a chip needs after reset."""
-        low, high = chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH
-        counter = state.sample_counter
-        await self._bus.write(
-            [
-                (address(chip_bus.CHIP, 0, low), counter & 0xFFFFFFFF),
-                (address(chip_bus.CHIP, 0, high), counter >> 32),
-            ]
-        )
+        await self._check_counter()
+        await self._write_counter(state.sample_counter)
         for c in range(len(self._chip.layers)):
             await self._bus.write(self._small_registers(state, c))
             budget = BUS_REGISTERS // 2
@@ -51,6 +51,19 @@ class Loader:
                 words = min(len(store.words), budget // pieces.used)
                 await self._bus.write(_word_registers(region, _part(store, 0, words), pieces))
                 self._probe.write(_part(store, words, len(store.words)))
+
+    async def _check_counter(self) -> None:
+        """A run never counts far: each bit of the sample counter is written and read back with either value."""
+        kept = (1 << ChipShape(self._chip, counters=False).counter_bits) - 1
+        for value in COUNTER_VALUES:
+            await self._write_counter(value)
+            low, high = await self._bus.read(COUNTER_REGISTERS)
+            found = high << 32 | low
+            assert found == value & kept, f"sample counter: {found:#x}, not {value & kept:#x}"
+
+    async def _write_counter(self, value: int) -> None:
+        halves = (value & 0xFFFFFFFF, value >> 32)
+        await self._bus.write(list(zip(COUNTER_REGISTERS, halves, strict=True)))
 
     async def dump(self, rng: np.random.Generator) -> Mismatch | None:
         """Read some words of each memory back and compare them."""
