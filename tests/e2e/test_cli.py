@@ -170,6 +170,9 @@ REFUSED = [
         "run/checkpoint.npz: damaged or not a checkpoint: not an .npz archive",
     ),
     ("rtl generate digit", "digit: no such preset, did you mean `digits`?"),
+    ("rtl synth digits --corner slow.lib", "--corner: needs --macros"),
+    ("rtl synth digits --macros .", "--macros: needs --top flip_chip, where the memories are"),
+    ("rtl synth digits --top flip_chip --macros .", "--macros: needs --target liberty:FILE"),
     ("rtl generate digits --out broken.npz", "broken.npz: cannot be written: File exists"),
 ]  # fmt: skip
 # The same program again and again in one process, which spares the tests a second of imports each.

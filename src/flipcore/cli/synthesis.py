@@ -69,7 +69,7 @@ def synth_with_macros(
 ) -> None:
     """Synthesise a whole chip with SRAM macros and time it at every corner; exit code 1 if it holds latches."""
     if top != TOP:
-        raise InputError(f"--macros: needs --top {TOP}, the memories' place")
+        raise InputError(f"--macros: needs --top {TOP}, where the memories are")
     if not target.startswith(LIBERTY_PREFIX):
         raise InputError(f"--macros: needs --target {LIBERTY_PREFIX}FILE")
     result = synthesize_asic(
