@@ -30,6 +30,7 @@ from flipcore.rtl.bench.chip_probe import Probe
 from flipcore.rtl.bench.chip_samples import Sample, event_data_bits
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.bench.chip_stores import ExpectedStores
+from flipcore.rtl.flip_unit import FlipUnit
 from flipcore.rtl.simulators import PROGRESS_FILE
 from flipcore.sim.engine import Engine
 from flipcore.sim.stepper import PhaseRecord, Stepper
@@ -37,6 +38,7 @@ from flipcore.sim.stepper import PhaseRecord, Stepper
 # A phase counts as hung after so many times its cycles, and some: stalls take their time.
 PATIENCE_FACTOR = 20
 PATIENCE_CYCLES = 3000
+WITH_THE_FIRST = 0.3  # of the bus accesses begin with the first transfer of their sample
 LONG_PAUSE_CYCLES = 400  # of the taker of predictions: the next sample is on its way by then
 FIRST_LOSS_CYCLES = (
     200  # a sample is lost in a reset within so many cycles, if none was measured yet
@@ -80,7 +82,9 @@ class ChipBench:
         assert self._source.data_bits == wanted, (
             f"event_data_i: {self._source.data_bits} bits, not {wanted}"
         )
-        await self._reset()
+        mismatch = await self._reset()
+        if mismatch:
+            return mismatch
         identity = await self._bus.read([address(chip_bus.CHIP, 0, chip_bus.IDENTITY)])
         assert identity == [chip_bus.IDENTITY_VALUE], f"identity: {identity[0]:#x}"
         await self._loader.load(self._engine.state)
@@ -88,8 +92,8 @@ class ChipBench:
         self._taking = cocotb.start_soon(self._take_predictions())
         return self.probe.compare(self._expected.at_rest())
 
-    async def _reset(self) -> None:
-        """Reset between two clock edges for two cycles; nothing is offered or taken from then on."""
+    async def _reset(self) -> Mismatch | None:
+        """Reset between two clock edges for two cycles; nothing is offered or taken from then on, and all that a reset clears is clear."""
         reset = streams.logic(self._dut, "rst_ni")
         for side in (self._source, self._sink, self._bus):
             side.stop()
@@ -103,6 +107,31 @@ class ChipBench:
         if self._monitor is None:
             self._monitor = PhaseMonitor(self._dut)
         self._monitor.forget()
+        return await self._compare_after_reset()
+
+    async def _compare_after_reset(self) -> Mismatch | None:
+        """Phase, status, sample counter, generators and counters as the bus tells them (docs/RTL.md)."""
+        phase = str(streams.bits(self._dut, "phase_o").value)
+        if set(phase) != {"0"}:
+            return Mismatch(kind="bits", signal="phase_o", expected="0" * len(phase), found=phase)
+        registers = [
+            (f"register {k} of the chip", address(chip_bus.CHIP, 0, k), 0)
+            for k in (chip_bus.STATUS, chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH)
+        ]
+        for c, core in enumerate(self.chip.layers):
+            registers += [
+                (f"generator {lane} of core {c}", address(chip_bus.GENERATOR, c, lane), 1)
+                for lane in range(FlipUnit.of(core).generators)
+            ]
+            registers += [
+                (f"counter {name} of core {c}", address(chip_bus.COUNTERS, c, k), 0)
+                for k, name in enumerate(COUNT_NAMES if self._has_counters else ())
+            ]
+        found = await self._bus.read([place for _, place, _ in registers])
+        for (name, _, expected), read in zip(registers, found, strict=True):
+            if read != expected:
+                return _register(f"{name} after reset", expected, read)
+        return None
 
     async def run_sample(self, number: int, sample: Sample) -> Mismatch | None:
         """Run one sample on the chip and in the simulator; returns the first difference."""
@@ -150,6 +179,7 @@ class ChipBench:
         mismatch = self._compare_predictions() or await self._loader.dump(self._rng)
         self.coverage.counts["event_pauses"] += self._source.paused_cycles
         self.coverage.counts["events_waited"] += self._source.waits
+        self.coverage.counts["event_offers_taken_back"] += self._source.offers_taken_back
         self.coverage.counts["prediction_waits"] += self._sink.waited_cycles
         self.counts["bus_transfers"] = self._bus.transfers
         return mismatch and mismatch.at(
@@ -196,11 +226,11 @@ class ChipBench:
         return None
 
     async def _ask_meanwhile(self) -> Mismatch | None:
-        """Use the bus while a sample is on its way: a weight word is served after the sample, and what is not there changes nothing."""
-        await ClockCycles(self._clock, int(self._rng.integers(2, self._sample_cycles + 2)))
+        """Use the bus while a sample is on its way: a weight word is served before or after it, and what is not there changes nothing."""
+        late = int(self._rng.integers(2, self._sample_cycles + 2))
+        await ClockCycles(self._clock, 1 if self._rng.random() < WITH_THE_FIRST else late)
         if self._rng.random() < 0.5:
-            self.coverage.counts["bus_accesses_to_nothing"] += 1
-            return await self._loader.poke_nothing(self._rng)
+            return await self._poke_nothing()
         asked = current_cycle()
         mismatch = await self._loader.dump_one(self._rng)
         self.coverage.counts["bus_accesses_waited"] += current_cycle() - asked > PATIENCE_FACTOR
@@ -214,14 +244,21 @@ class ChipBench:
         await ClockCycles(self._clock, int(self._rng.integers(1, self._sample_cycles + 1)))
         sending.cancel()
         self._taking.cancel()
-        await self._reset()
+        mismatch = await self._reset()
+        if mismatch:
+            return mismatch
         self.coverage.counts["resets_in_flight"] += 1
         self.coverage.reload()
         await self._loader.load(self._engine.state)
         await self._falling
         del self._taken[len(self._predictions) :]  # the lost sample may have come to its prediction
         self._taking = cocotb.start_soon(self._take_predictions())
-        return self.probe.compare(self._expected.at_rest())
+        mismatch = await self._poke_nothing()
+        return mismatch or self.probe.compare(self._expected.at_rest())
+
+    async def _poke_nothing(self) -> Mismatch | None:
+        self.coverage.counts["bus_accesses_to_nothing"] += 1
+        return await self._loader.poke_nothing(self._rng)
 
     async def _compare_registers(self, sample: Sample, sums: Any) -> Mismatch | None:
         """Status, sample counter and the counts of a sample, all over the bus; they are cleared then."""

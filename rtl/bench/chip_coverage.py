@@ -182,7 +182,8 @@ def _situations(chip: Chip) -> list[str]:
         "momentum_saturations", "momentum_moved_to_its_maximum", "momentum_moved_to_its_minimum",
         "flips_to_one", "flips_to_zero", "momentum_at_flip_threshold",
         "momentum_one_below_flip_threshold", "event_pauses", "events_waited",
-        "prediction_waits", "bus_accesses_waited", "bus_accesses_to_nothing",
+        "event_offers_taken_back", "prediction_waits", "bus_accesses_waited",
+        "bus_accesses_to_nothing",
     ]  # fmt: skip
     if len(chip.layers) > 1:
         names += [

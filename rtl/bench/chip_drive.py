@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from cocotb.handle import HierarchyObject
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from flipcore.rtl.bench import streams
-from flipcore.rtl.bench.chip_samples import Transfer
+from flipcore.rtl.bench.chip_samples import STEP_END, Transfer
+
+TAKEN_BACK = 0.7  # after this share of the marks, something is offered and taken back
 
 
 class EventSource:
@@ -16,12 +18,15 @@ class EventSource:
     def __init__(self, dut: HierarchyObject, rng: np.random.Generator) -> None:
         """Take over the inputs of the event stream; nothing is offered yet."""
         self._rng = rng
-        self._edge = RisingEdge(streams.logic(dut, "clk_i"))
+        clock = streams.logic(dut, "clk_i")
+        self._edge = RisingEdge(clock)
+        self._falling = FallingEdge(clock)
         self._stream = streams.Stream.into(dut, "event", ("kind", "data"))
         self._is_ready = RisingEdge(self._stream.ready)
         self.data_bits = len(self._stream.payload["data"])
         self.paused_cycles = 0
         self.waits = 0  # transfers that were offered while the chip was busy
+        self.offers_taken_back = 0
         self.stop()
 
     def stop(self) -> None:
@@ -47,6 +52,18 @@ class EventSource:
             while stream.ready.value != 1:
                 await self._is_ready  # not every cycle: the chip is busy most of the time
                 await self._edge
+            if kind == STEP_END and self._rng.random() < TAKEN_BACK:
+                await self._take_back()
+        self.stop()
+
+    async def _take_back(self) -> None:
+        """Offer anything for a cycle while the chip computes, and take it back: it must leave no mark."""
+        self.stop()
+        self._stream.valid.value = 1
+        await self._falling
+        if self._stream.ready.value != 1:
+            await self._edge
+            self.offers_taken_back += 1
         self.stop()
 
 

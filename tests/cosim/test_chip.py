@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from flipcore.rtl.generate import chip_files
 pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
 
 from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
+from flipcore.rtl.bench.chip_samples import IGNORED
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
 from tests.chips import small_chip
@@ -24,6 +26,7 @@ pytestmark = [
 ]
 
 RANDOM_SEED = 2026
+HOSTILE_SAMPLES, HOSTILE_SEED = 4, 592
 RANDOM_CHIPS = random_chips(12, RANDOM_SEED)
 SMALLEST = sorted(
     RANDOM_CHIPS, key=lambda chip: sum(core.axons * core.words * core.lanes for core in chip.layers)
@@ -43,6 +46,14 @@ def run(
     check = verify_chip(task, keep=keep)
     print(f"{chip.name}, seed {seed}: {check}")
     return check
+
+
+def run_hostile(chip: Chip, files: dict[str, str]) -> ChipCheck:
+    """Run random samples, each of which is lost in a reset before it is sent again."""
+    samples, state = random_samples(chip, HOSTILE_SAMPLES, HOSTILE_SEED)
+    lost = [replace(sample, reset=True) for sample in samples]
+    task = ChipTask(chip=chip, files=files, state=state, samples=lost, seed=HOSTILE_SEED)
+    return verify_chip(task)
 
 
 def test_real_digits_are_learnt_in_lock_step() -> None:
@@ -145,9 +156,7 @@ def test_a_planted_fault_is_caught_and_named(name: str, tmp_path: Path) -> None:
     sound, faulty, where = FAULTS[name]
     files = planted(chip, sound, faulty)
     keep = tmp_path / "keep" if name == "keeps_the_momentum" else None
-    # The second run has resets in flight, which come seldom.
-    number, seed = (12, 5) if name == "keeps_events_over_a_reset" else (8, 11)
-    check = run(chip, files, number, seed, keep)
+    check = run(chip, files, 8, seed=11, keep=keep)
     assert re.search(where, check.mismatch)
     assert re.search(r"\(sample \d+, .*phase .+, cycle \d+\)", check.mismatch)
     assert check.bit_mismatches + check.cycle_mismatches > 0
@@ -174,6 +183,17 @@ BOUNDARY_FAULTS = {
         "in_memory      = 1'b1;",
         "bus_rdata_o at 0x[12]",
     ),
+    "keeps_its_errors_over_a_reset": (
+        "      errors_q <= 4'd0;\n    end else begin",
+        "      errors_q <= (^errors_q === 1'bx) ? 4'd0 : errors_q;\n    end else begin",
+        "register 1 of the chip after reset",
+    ),
+    "keeps_the_sample_counter_over_a_reset": (
+        "    if (!rst_ni) begin\n      sample_counter_q <= {CounterBits{1'b0}};",
+        "    if (!rst_ni) begin\n      sample_counter_q <= (^sample_counter_q === 1'bx)"
+        " ? {CounterBits{1'b0}} : sample_counter_q;",
+        "register 2 of the chip after reset",
+    ),
 }
 
 
@@ -181,5 +201,14 @@ BOUNDARY_FAULTS = {
 def test_a_fault_at_the_boundary_is_caught_and_named(name: str) -> None:
     chip = small_chip()
     sound, faulty, where = BOUNDARY_FAULTS[name]
-    check = run(chip, planted(chip, sound, faulty), 12, seed=5)
+    check = run_hostile(chip, planted(chip, sound, faulty))
     assert re.search(where, check.mismatch)
+
+
+def test_a_sound_chip_stands_the_same_host() -> None:
+    chip = small_chip()
+    check = run_hostile(chip, chip_files(chip))
+    assert check.mismatch == ""
+    assert check.coverage["resets_in_flight"] == check.samples == HOSTILE_SAMPLES
+    for situation in (*IGNORED.values(), "bus_accesses_to_nothing", "event_offers_taken_back"):
+        assert check.coverage[situation] > 0, situation

@@ -154,14 +154,16 @@ def _verify_one(request: Request, chip: Chip, result: Result, tell: Tell) -> Non
     if request.netlist:
         tell(f"chip {chip.name}: synthesising")
         files = netlist_files(files)
-    check_of_chip = verify_chip(
-        ChipTask(chip=chip, files=files, state=state, samples=samples, seed=request.seed),
-        Options(
-            simulator=request.simulator,
-            progress=lambda text: tell(f"chip {chip.name}: sample {text}"),
-        ),
-        keep=request.keep,
+    task = ChipTask(chip=chip, files=files, state=state, samples=samples, seed=request.seed)
+    options = Options(
+        simulator=request.simulator,
+        progress=lambda text: tell(f"chip {chip.name}: sample {text}"),
     )
+    try:
+        check_of_chip = verify_chip(task, options, keep=request.keep)
+    except CheckError as error:  # a chip that hangs or breaks a stream gives no result
+        again = _replay(request, chip, dataset)
+        raise CheckError(f"chip {chip.name}: {error}; again: {again}") from None
     result.chips.append((chip, check_of_chip))
     if check_of_chip.mismatch:
         replay = _replay(request, chip, dataset)
