@@ -139,7 +139,7 @@ def _sprinkle(chip: Chip, transfers: list[Transfer], rng: np.random.Generator) -
 
 
 def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> bytes:
-    """Initial weights and generators, momentum of any value, second moments of any size, a few samples counted."""
+    """Initial weights and generators, momentum of any value, second moments of any size, samples counted: a few where their number matters."""
     state = initial_state(chip, seed)
     for c, core in enumerate(chip.layers):
         limit = core.momentum_limit
@@ -148,5 +148,12 @@ def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> bytes:
         if core.rule == "tbso":
             sizes = rng.integers(0, 33, chip.steps)
             state.second_moment[c] = (rng.random(chip.steps) * 2.0**sizes).astype(np.int64)
-    state.sample_counter = int(rng.integers(0, 6))
+    matters = chip.schedule or any(core.decay == "scrub" for core in chip.layers)
+    state.sample_counter = int(rng.integers(0, 6)) if matters else _far_counter(rng)
     return pack_state(state)
+
+
+def _far_counter(rng: np.random.Generator) -> int:
+    """Any number below 2^31 that soon carries through some of its bits."""
+    ones = (1 << int(rng.integers(1, 31))) - 1
+    return (int(rng.integers(1 << 31)) | ones) - int(rng.integers(2))
