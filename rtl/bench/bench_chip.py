@@ -176,7 +176,8 @@ class ChipBench:
     async def finish(self) -> Mismatch | None:
         """Wait for the last prediction and dump some memory words through the bus."""
         await self._all_taken()
-        mismatch = self._compare_predictions() or await self._loader.dump(self._rng)
+        mismatch = self._compare_predictions()
+        mismatch = mismatch or await self._loader.dump(self._rng, self._engine.state)
         self.coverage.counts["event_pauses"] += self._source.paused_cycles
         self.coverage.counts["events_waited"] += self._source.waits
         self.coverage.counts["event_offers_taken_back"] += self._source.offers_taken_back

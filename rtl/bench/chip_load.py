@@ -69,9 +69,16 @@ class Loader:
         halves = (value & 0xFFFFFFFF, value >> 32)
         await self._bus.write(list(zip(COUNTER_REGISTERS, halves, strict=True)))
 
-    async def dump(self, rng: np.random.Generator) -> Mismatch | None:
-        """Read some words of each memory back and compare them."""
+    async def dump(self, rng: np.random.Generator, state: ChipState) -> Mismatch | None:
+        """Read generators, second moments and some words of each memory back and compare them."""
         for c in range(len(self._chip.layers)):
+            for place, expected in self._small_registers(state, c):
+                (found,) = await self._bus.read([place])
+                if found != expected:
+                    return Mismatch(
+                        kind="counts", signal=f"bus_rdata_o at {place:#010x}",
+                        expected=str(expected), found=str(found), core=c,
+                    )  # fmt: skip
             for region, store, pieces in self._memories(c):
                 assert store.words is not None
                 number = min(DUMPED_WORDS, len(store.words))

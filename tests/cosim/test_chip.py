@@ -178,6 +178,11 @@ BOUNDARY_FAULTS = {
         "      event_map_q  <= (^event_map_q === 1'bx) ? {Axons{1'b0}} : event_map_q;",
         r"u_event_input\.event_map_q|u_event_list\.memory|phase_run_o",
     ),
+    "reads_a_generator_wrong": (
+        "wire [31:0] generator     = generators_i;",
+        "wire [31:0] generator     = {generators_i[31:9], 1'b0, generators_i[7:0]};",
+        "bus_rdata_o at 0x30000000",
+    ),
     "takes_an_access_beyond_a_memory": (
         "in_memory      = memory_index < Synapses;",
         "in_memory      = 1'b1;",
