@@ -82,6 +82,7 @@ def test_a_difference_ends_with_its_waves_and_the_command_to_replay_it(
         samples=3,
         seed=2,
         keep=tmp_path / "kept",
+        netlist=False,
     )
     with pytest.raises(
         CheckError, match=r"u_momentum\.memory, core \d, word .*cycle \d+\)"
