@@ -1,9 +1,7 @@
 """A whole chip in a cell library with the SRAM macros of its process: area of each module, and the slowest path at each corner."""
 
-import contextlib
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +9,7 @@ from typing import Any, TypeVar
 from flipcore.errors import CheckError, InputError
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.liberty import Library, Macro, read_liberty
-from flipcore.rtl.programs import program_version, require_program
+from flipcore.rtl.programs import program_version, require_program, working_folder
 from flipcore.rtl.sram import SramPlan, plan_memory, read_sram_macros, sram_box, sram_module
 from flipcore.rtl.timing import CriticalPath, find_slowest_path
 from flipcore.rtl.yosys import (
@@ -164,7 +162,7 @@ def synthesize_asic(
     for program in ("yosys", "sta"):
         require_program(program)
     start = time.monotonic()
-    with _folder(keep) as folder:
+    with working_folder(keep) as folder:
         whole = read_design(folder, [path.name for path in write_files(files, folder)], TOP)
         plans = [plan_memory(macro, srams) for macro in named_macros(whole)]
         held = [plan.area_um2 <= _register_area(plan.memory, libraries[0]) for plan in plans]
@@ -212,15 +210,6 @@ def synthesize_asic(
         tools=[program_version("yosys", "-V"), f"OpenSTA {program_version('sta', '-version')}"],
         seconds=round(time.monotonic() - start, 1),
     )
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="flipcore-asic-") as name:
-            yield Path(name)
-    else:
-        yield keep
 
 
 def _chosen(items: Sequence[T], chosen: Sequence[bool]) -> list[T]:

@@ -4,11 +4,9 @@ Module by module: one that elaborates to the same cells and connections is the s
 by name and cut open, and abc proves that the logic between them is the same. Equal modules with equal instances make equal chips, from equal states on.
 """
 
-import contextlib
 import re
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +22,7 @@ from flipcore.rtl.blif import (
 )
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.liberty import Macro
-from flipcore.rtl.programs import require_program, run_program
+from flipcore.rtl.programs import require_program, run_program, working_folder
 from flipcore.rtl.yosys import (
     MEMORY_WRAPPERS,
     NETLIST_FILE,
@@ -142,16 +140,6 @@ def netlist_files(files: Mapping[str, str]) -> dict[str, str]:
     with working_folder(None) as folder:
         reference = Reference(files, folder)
         return reference.simulation_files(reference.synthesise())
-
-
-@contextlib.contextmanager
-def working_folder(keep: Path | None) -> Iterator[Path]:
-    """A folder that goes away again, or the one to keep."""
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="flipcore-equal-") as name:
-            yield Path(name)
-    else:
-        yield keep
 
 
 def _memory(text: str, macro: Macro) -> str:
@@ -315,15 +303,6 @@ def _logic_difference(
         return ""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return f"{_plain(first.name)}: {lines[-1] if lines else 'abc says nothing'}"
-
-
-def same_functions(folder: Path, first: str, second: str) -> bool:
-    """Tell whether abc proves that two files of logic compute the same, outputs and inputs matched by name.
-
-    Raises:
-        ToolError: abc is missing.
-    """
-    return _EQUAL in _compare_functions(folder, first, second)
 
 
 def _compare_functions(folder: Path, first: str, second: str) -> str:

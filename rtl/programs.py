@@ -1,8 +1,10 @@
 """Runs the external programs of synthesis; one that is missing is named with the package that brings it."""
 
+import contextlib
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flipcore.errors import CheckError, ToolError
@@ -25,6 +27,16 @@ def require_program(name: str) -> None:
     if shutil.which(name) is None:
         package, purpose = PACKAGES[name]
         raise ToolError(f"{name}: not found: {purpose} needs it (Debian package `{package}`)")
+
+
+@contextlib.contextmanager
+def working_folder(keep: Path | None) -> Iterator[Path]:
+    """A folder for the files of programs that goes away again, or the one to keep."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="flipcore-") as name:
+            yield Path(name)
+    else:
+        yield keep
 
 
 def program_version(name: str, argument: str) -> str:

@@ -1,9 +1,7 @@
 """Synthesis of generated Verilog: area and critical path in a cell library, size and speed on an iCE40."""
 
-import contextlib
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from flipcore.errors import InputError
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.liberty import Library, Macro, read_liberty
 from flipcore.rtl.place_ice40 import DEVICES, HARNESS, Device, Placement, place, scan_harness
-from flipcore.rtl.programs import program_version, require_program
+from flipcore.rtl.programs import program_version, require_program, working_folder
 from flipcore.rtl.timing import CriticalPath, find_critical_path
 from flipcore.rtl.yosys import (
     MAPPINGS,
@@ -174,24 +172,15 @@ def synthesize(
         library = read_liberty(Path(target.removeprefix(LIBERTY_PREFIX)).expanduser())
         for program in ("yosys", "sta"):
             require_program(program)
-        with _folder(options.keep) as folder:
+        with working_folder(options.keep) as folder:
             return _in_library(folder, files, top, library, options)
     if target not in DEVICES:
         known = ", ".join(DEVICES)
         raise InputError(f"--target {target}: must be {LIBERTY_PREFIX}FILE or one of {known}")
     for program in ("yosys", "nextpnr-ice40"):
         require_program(program)
-    with _folder(options.keep) as folder:
+    with working_folder(options.keep) as folder:
         return _on_ice40(folder, files, top, DEVICES[target], options)
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="flipcore-synth-") as name:
-            yield Path(name)
-    else:
-        yield keep
 
 
 def _in_library(

@@ -1,9 +1,7 @@
 """Proves a chip's properties, of the Verilog that is given: two at a time."""
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from flipcore.rtl.formal.checkers import CHECKER, Obligation, obligations
 from flipcore.rtl.formal.properties import PROPERTIES, Property, property_named
 from flipcore.rtl.formal.solver import TRACE_FILE, Outcome, prove, require_solver
 from flipcore.rtl.generate import write_files
+from flipcore.rtl.programs import working_folder
 
 PROCESSES = 2
 Told = Callable[["Result"], None]
@@ -83,7 +82,10 @@ def prove_chip(
     require_solver()
     tasks = obligations(chip, files, wanted, counters=counters)
     results: dict[int, Result] = {}
-    with _folder(keep) as folder, ThreadPoolExecutor(min(PROCESSES, os.cpu_count() or 1)) as pool:
+    with (
+        working_folder(keep) as folder,
+        ThreadPoolExecutor(min(PROCESSES, os.cpu_count() or 1)) as pool,
+    ):
         running = {
             pool.submit(_prove, task, folder / _place(task), timeout_s, failures): number
             for number, task in enumerate(tasks)
@@ -112,12 +114,3 @@ def _prove(task: Obligation, folder: Path, timeout_s: float, failures: Path | No
 def _place(task: Obligation) -> str:
     cores = "".join(f"-{c}" for c in task.cores)
     return f"{task.property.name}{cores}"
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="flipcore-formal-") as name:
-            yield Path(name)
-    else:
-        yield keep

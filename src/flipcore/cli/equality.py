@@ -13,8 +13,9 @@ from flipcore.errors import CheckError, ToolError
 
 try:
     from flipcore.rtl import syntax
-    from flipcore.rtl.equivalence import Comparison, Reference, require_tools, working_folder
+    from flipcore.rtl.equivalence import Comparison, Reference, require_tools
     from flipcore.rtl.generate import chip_files
+    from flipcore.rtl.programs import working_folder
 except ModuleNotFoundError as error:
     raise ToolError(f"{error.name} is missing: install flipcore[rtl]") from None
 
