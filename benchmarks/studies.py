@@ -121,7 +121,12 @@ STUDIES: dict[str, Study] = {
     ),
     "rounding": Study(
         "digits",
-        (*tuple(_tuned(mode, f"core.rounding={mode}") for mode in ("stochastic", "nearest", "floor")), _tuned("stochastic, a generator per lane", "core.random_source=per_lane")),
+        (
+            _tuned("stochastic", "core.rounding=stochastic"),
+            _tuned("nearest", "core.rounding=nearest"),
+            _tuned("floor", "core.rounding=floor", shift=5),
+            _tuned("stochastic, a generator per lane", "core.random_source=per_lane"),
+        ),
         14, 2, 6,
     ),
     "decay": Study(
@@ -168,7 +173,10 @@ STUDIES: dict[str, Study] = {
     ),
     "steps": Study(
         "digits",
-        tuple(_tuned(f"T = {steps}", f"steps={steps}") for steps in (1, 2, 4, 8, 16)),
+        tuple(
+            _tuned(f"T = {steps}", f"steps={steps}", shift=shift)
+            for steps, shift in ((1, 5), (2, 6), (4, 9), (8, 9), (16, 9))
+        ),
         14, 2, 6,
     ),
     "fashion": Study(
