@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flipcore.cli.tables import memory_cells
+from flipcore.cli.tables import memory_cells, number_table
 
 Figures = dict[str, Any]
 Bounds = dict[str, float]
@@ -112,16 +112,9 @@ def print_line(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    return table
-
-
 def _totals(figures: Figures) -> Table:
     power, latency = figures["power_uw"], figures["latency_us"]
-    table = _table("Energy, time and power", "", "value", "low", "high")
+    table = number_table("Energy, time and power", "", "value", "low", "high")
     for name, band, units in (
         *((name, band, PJ_UNITS) for name, band in _energies(figures)),
         ("power while training", power["training"], UW_UNITS),
@@ -157,7 +150,7 @@ def _prices_io(figures: Figures) -> bool:
 
 
 def _phases(figures: Figures) -> Table:
-    table = _table("Energy by phase, core and cause", "", "training sample", "inference")
+    table = number_table("Energy by phase, core and cause", "", "training sample", "inference")
     for kind, title in (("phase", "{}"), ("core", "core {}"), ("what", "{}")):
         for key in _keys(figures, kind):
             table.add_row(title.format(key), *(_part(figures, side, kind, key) for side in SIDES))
@@ -180,7 +173,7 @@ def _part(figures: Figures, side: str, kind: str, key: str) -> str:
 
 
 def _components(figures: Figures) -> Table:
-    table = _table("By component", "", "training", "inference", "area", "kbit")
+    table = number_table("By component", "", "training", "inference", "area", "kbit")
     areas, bits = figures["area_by_component"], figures["memory_bits"]
     limit = SMALLEST_SHARE * figures["area_um2"]["value"]
     keys = dict.fromkeys(_keys(figures, "component"))
@@ -204,7 +197,7 @@ def _name(component: str) -> str:
 
 
 def _memories(figures: Figures) -> Table:
-    table = _table("Memories", "", "words x bits", "ports", "built of", "kbit")
+    table = number_table("Memories", "", "words x bits", "ports", "built of", "kbit")
     for row in figures["memories"]:
         parts = ", ".join(f"{count} of {words}x{bits}" for words, bits, count in row["macros"])
         table.add_row(
@@ -227,7 +220,7 @@ def _memories(figures: Figures) -> Table:
 
 
 def _alternatives(figures: Figures) -> Table:
-    table = _table(
+    table = number_table(
         "What learning adds to the chip, and other ways to train the same network",
         "", "kbit", "", "memory area", "memory energy",
     )  # fmt: skip
@@ -251,7 +244,7 @@ def print_comparison(chips: list[Figures]) -> None:
     console = Console()
     first = chips[0]
     names = [f"{number}: {chip['name']}" for number, chip in enumerate(chips, 1)]
-    table = _table(f"In {first['technology']}: {first['technology_title']}", "", *names)
+    table = number_table(f"In {first['technology']}: {first['technology_title']}", "", *names)
     table.add_row("network", *(_network(chip) for chip in chips))
     table.add_row("steps", *(str(chip["steps"]) for chip in chips))
     table.add_row("clock", *(f"{chip['clock_mhz']:g} MHz" for chip in chips))

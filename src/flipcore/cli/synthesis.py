@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flipcore.chip import load_chip
+from flipcore.cli.tables import number_table
 from flipcore.errors import CheckError, InputError, ToolError
 
 try:
@@ -90,7 +91,7 @@ def synth_with_macros(
 
 def _show_asic(title: str, result: AsicResult) -> None:
     console = Console()
-    areas = _table(f"{title}: area in um2", "module", "cells", "flip-flops", "logic", "SRAM")
+    areas = number_table(f"{title}: area in um2", "module", "cells", "flip-flops", "logic", "SRAM")
     for module in result.modules:
         areas.add_row(
             module.module,
@@ -100,7 +101,7 @@ def _show_asic(title: str, result: AsicResult) -> None:
             f"{module.sram_um2:,.0f}",
         )
     areas.add_row("all", "", "", f"{result.logic_um2:,.0f}", f"{result.sram_um2:,.0f}")
-    memories = _table("Memories", "memory", "number", "macro", "rows x columns", "um2 of one")
+    memories = number_table("Memories", "memory", "number", "macro", "rows x columns", "um2 of one")
     for memory in result.memories:
         size = f"{memory.kind} {memory.words:,} x {memory.bits}"
         grid = (memory.macro, f"{memory.rows} x {memory.columns}", f"{memory.area_um2:,.0f}")
@@ -119,14 +120,6 @@ def _show_asic(title: str, result: AsicResult) -> None:
         console.print(_rows(name, rows))
     for line in (f"mapping for {result.mapping}, {result.period_ns:g} ns; {', '.join(result.tools)}; {result.seconds:.0f} s", *result.assumptions):  # fmt: skip
         console.print(f"- {line}", highlight=False, soft_wrap=True)
-
-
-def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title)
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
 
 
 def _show(title: str, result: LibraryResult | Ice40Result) -> None:
@@ -198,9 +191,7 @@ def _ice40_rows(result: Ice40Result) -> dict[str, str]:
 
 
 def _memory_table(memories: list[Memory]) -> Table:
-    table = Table("memory", "words", "bits", "number", "bits in all", title="Memories")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = number_table("Memories", "memory", "words", "bits", "number", "bits in all")
     for memory in memories:
         total = memory.words * memory.bits * memory.count
         table.add_row(

@@ -89,3 +89,11 @@ def _print_alternatives(console: Console, states: dict[str, dict[str, int]]) -> 
 def memory_cells(bits: int, of_chip: int) -> tuple[str, str]:
     """Memory in kbit, and how many times that of this chip it is."""
     return f"{bits / 1000:,.0f}", f"{bits / of_chip:.1f} x"
+
+
+def number_table(title: str, *columns: str) -> Table:
+    """An empty table of numbers, to the right, behind a first column of names."""
+    table = Table(title=title)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table

@@ -3,9 +3,9 @@
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from flipcore.chip import Chip
+from flipcore.cli.tables import number_table
 from flipcore.rtl.bench.random_chips import all_options, hit_options
 from flipcore.rtl.chip_verify import ChipCheck
 from flipcore.rtl.verify import FlipUnitCheck
@@ -43,7 +43,7 @@ def print_result(
 
 
 def _print_flip_units(console: Console, units: list[tuple[str, FlipUnitCheck]]) -> None:
-    table = _table("Flip units", "unit", "words", "lane updates", "bit mismatches", "s")
+    table = number_table("Flip units", "unit", "words", "lane updates", "bit mismatches", "s")
     for name, check in units:
         table.add_row(
             name,
@@ -57,7 +57,7 @@ def _print_flip_units(console: Console, units: list[tuple[str, FlipUnitCheck]]) 
 
 def _print_chips(console: Console, chips: list[tuple[Chip, ChipCheck]]) -> None:
     titles = ("chip", "samples", "phases", "cycles", "signals", "words", "counters", "mismatches")
-    table = _table("Chips, after every phase", *titles, "s")
+    table = number_table("Chips, after every phase", *titles, "s")
     for _, check in chips:
         numbers = (check.samples, check.phases, check.cycles, len(check.signals))
         more = (check.words_compared, check.counters, int(bool(check.mismatch)))
@@ -68,7 +68,7 @@ def _print_chips(console: Console, chips: list[tuple[Chip, ChipCheck]]) -> None:
 
 
 def _print_options(console: Console, chips: list[Chip]) -> None:
-    table = _table("Options hit by the random chips", "option", "chips", "which")
+    table = number_table("Options hit by the random chips", "option", "chips", "which")
     hits = [hit_options(chip) for chip in chips]
     for option in all_options():
         which = [str(k) for k, hit in enumerate(hits) if option in hit]
@@ -78,16 +78,8 @@ def _print_options(console: Console, chips: list[Chip]) -> None:
 
 
 def _print_counts(console: Console, title: str, what: str, counts: dict[str, int]) -> None:
-    table = _table(title, what, "times")
+    table = number_table(title, what, "times")
     for name, times in sorted(counts.items()):
         shown = name.replace("_", " ").replace(">", " > ")
         table.add_row(shown, f"{times:,}", style="" if times else "yellow")
     console.print(table)
-
-
-def _table(title: str, first: str, *titles: str) -> Table:
-    table = Table(title=title)
-    table.add_column(first)
-    for column in titles:
-        table.add_column(column, justify="right")
-    return table
