@@ -1,8 +1,7 @@
 """Mutation testing: does the suite notice small changes of the Verilog?
 
-yosys makes the mutants, evenly over the cells of each module. abc first finds those whose module can never show a difference. The others are run
-as the suite runs its chips, with few samples first. Of those that live through all samples and seeds, abc is asked whether the chip can ever show
-one. Results are kept after every batch: started again, it goes on.
+yosys makes the mutants, evenly over the cells of each module. They are run as the suite runs its chips, with few samples first. Of those that live
+abc is asked whether their module, then whether the chip can ever show a difference; the others are run with all samples and seeds. Results are kept after every batch: started again, it goes on.
 Run: python -m benchmarks.mutation [--mutants N] [--work DIR]; the results are DIR/mutants.json
 """
 
@@ -29,7 +28,6 @@ from flipcore.rtl.chip_verify import ChipTask
 from flipcore.rtl.generate import chip_files
 from flipcore.rtl.mutant_proof import same_behaviour, whole_logic
 from flipcore.rtl.mutation import (
-    SELECT_BITS,
     TOP,
     Limits,
     Mutant,
@@ -44,8 +42,10 @@ from tests.chips import small_chip
 SEED = 1
 BATCH = 30  # of one compilation
 QUICK = (5, 3)  # seed and samples that kill most
-# Seeds and samples for those that live: the suite's own run of the small chip, and two of the kind of `flipcore rtl verify --random-chips`.
-THOROUGH = ((5, 12), (2026, 7), (1, 7))
+# Seeds and samples for those that live: the suite's own run of the small chip, and two of the kind of `flipcore rtl verify --random-chips`, longer.
+THOROUGH = ((5, 12), (2026, 40), (1, 40))
+MODULE_PROOF_S = 60
+CHIP_PROOF_S = 10  # a chip is too large for a search; what has the same logic is found at once
 UNKNOWN, KILLED, EQUAL = "lives", "killed", "equal"
 
 Judge = Callable[[Sequence[Mutant]], dict[int, tuple[str, str]]]  # numbers to verdict and reason
@@ -137,10 +137,10 @@ class Court:
     def judges(self) -> list[tuple[str, Judge, int]]:
         """What each is called, and for how many mutants at a time: the cheapest first."""
         return [
-            ("the same module?", self.same_module, BATCH),
             ("bench", lambda mutants: self.bench(mutants, [QUICK]), BATCH),
-            ("bench, all samples", lambda mutants: self.bench(mutants, THOROUGH), 15),
+            ("the same module?", self.same_module, BATCH),
             ("the same chip?", self.same_chip, BATCH),
+            ("bench, all samples", lambda mutants: self.bench(mutants, THOROUGH), 15),
         ]
 
     def same_module(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
@@ -149,7 +149,7 @@ class Court:
         return {
             one.number: (EQUAL, "the same module")
             for one in mutants
-            if same_behaviour(self._folder, logic(one.elaborated), SELECT_BITS, one.number)
+            if same_behaviour(self._folder, logic(one.elaborated), one.number, MODULE_PROOF_S)
         }
 
     def same_chip(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
@@ -158,7 +158,7 @@ class Court:
         return {
             one.number: (EQUAL, "the same chip")
             for one in mutants
-            if same_behaviour(self._folder, logic, SELECT_BITS, one.number)
+            if same_behaviour(self._folder, logic, one.number, CHIP_PROOF_S)
         }
 
     def bench(

@@ -5,11 +5,11 @@ Memories are cut open: they give any value, the same on both sides, and what goe
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from flipcore.rtl.blif import ONE, CutModule, model_name, read_cut_modules
-from flipcore.rtl.mutation import run_yosys
+from flipcore.rtl.mutation import SELECT_BITS, run_yosys
 from flipcore.rtl.programs import run_program
 from flipcore.rtl.yosys import PLAIN_ARRAYS, PLAIN_GATES
 
@@ -18,7 +18,6 @@ _MEMORY = re.compile(r"^\.subckt (\S*memory_1r\S*) (.*)$", re.MULTILINE)
 _PORT = re.compile(r"(\w+)(?:\[\d+\])?=")
 _PROVED = "Property proved"
 _RUNNING = "|running"  # 0 in the first cycle
-_SECONDS = 60  # of one proof
 
 
 def whole_logic(folder: Path, text: str, top: str) -> CutModule:
@@ -58,19 +57,19 @@ def _memory_ports(blif: str) -> dict[str, dict[str, str]]:
     }
 
 
-def same_behaviour(folder: Path, module: CutModule, select: Sequence[str], number: int) -> bool:
+def same_behaviour(folder: Path, module: CutModule, number: int, seconds: int) -> bool:
     """Whether outputs and what goes into memories are the same at all times, from the same state on, resets at any time.
 
     Args:
         folder: To work in.
         module: Logic with the mutant in it.
-        select: Nets that select the mutant, lowest bit first.
-        number: That selects it.
+        number: That selects the mutant.
+        seconds: That abc may search for a proof.
     """
     begin = [f"{net}|begin" for net in module.registers]
-    free = sorted(module.inputs - set(select)) + sorted(module.child_outputs)
+    free = sorted(module.inputs - set(SELECT_BITS)) + sorted(module.child_outputs)
     seen = {*module.outputs, *(register.pins["C"] for register in module.registers.values())}
-    seen |= {net for net in module.child_inputs.values() if net not in select}
+    seen |= {net for net in module.child_inputs.values() if net not in SELECT_BITS}
     lines = [
         ".model miter",
         ".inputs " + " ".join([*free, *begin]),
@@ -78,8 +77,8 @@ def same_behaviour(folder: Path, module: CutModule, select: Sequence[str], numbe
         f".names {ONE}",
         "1",
         f".latch {ONE} {_RUNNING} 0",
-        *_side(module, select, "first|", 0),
-        *_side(module, select, "second|", number),
+        *_side(module, "first|", 0),
+        *_side(module, "second|", number),
     ]
     for place, net in enumerate(sorted(seen)):
         lines += [f".names first|{net} second|{net} {place}|differs", "10 1", "01 1"]
@@ -88,12 +87,12 @@ def same_behaviour(folder: Path, module: CutModule, select: Sequence[str], numbe
         "-" * place + "1" + "-" * (len(seen) - 1 - place) + " 1" for place in range(len(seen))
     ]
     (folder / "miter.blif").write_text("\n".join([*lines, ".end", ""]), encoding="utf-8")
-    command = f"read_blif miter.blif; strash; scleanup; scorr; print_stats; pdr -T {_SECONDS}"
+    command = f"read_blif miter.blif; strash; scleanup; scorr; print_stats; pdr -T {seconds}"
     printed = run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]
     return _PROVED in printed
 
 
-def _side(module: CutModule, select: Sequence[str], side: str, number: int) -> Iterator[str]:
+def _side(module: CutModule, side: str, number: int) -> Iterator[str]:
     """BLIF lines of a module with its registers, all nets with the name of the side before them.
 
     A register without a reset begins with an input, the same for both sides. A reset takes effect at a clock edge.
@@ -101,11 +100,11 @@ def _side(module: CutModule, select: Sequence[str], side: str, number: int) -> I
     for line in module.logic:
         word, *nets = line.split()
         yield " ".join([word, *(side + net for net in nets)]) if word == ".names" else line
-    for place, net in enumerate(select):
+    for place, net in enumerate(SELECT_BITS):
         yield f".names {side}{net}"
         if number >> place & 1:
             yield "1"
-    drivers = {net: net for net in module.inputs if net not in select} | module.child_outputs
+    drivers = {net: net for net in module.inputs if net not in SELECT_BITS} | module.child_outputs
     for free, net in drivers.items():
         yield from (f".names {free} {side}{net}", "1 1")
     for net, register in module.registers.items():

@@ -39,6 +39,7 @@ from flipcore.sim.stepper import PhaseRecord, Stepper
 PATIENCE_FACTOR = 20
 PATIENCE_CYCLES = 3000
 WITH_THE_FIRST = 0.3  # of the bus accesses begin with the first transfer of their sample
+COUNTER_BITS = 32
 LONG_PAUSE_CYCLES = 400  # of the taker of predictions: the next sample is on its way by then
 FIRST_LOSS_CYCLES = (
     200  # a sample is lost in a reset within so many cycles, if none was measured yet
@@ -74,6 +75,7 @@ class ChipBench:
         self._taken: list[str] = []
         self._predictions: list[int] = []
         self._sample_cycles = FIRST_LOSS_CYCLES
+        self._counted = np.zeros((len(self.chip.layers), len(COUNT_NAMES)), np.int64)
         self.counts: Counter[str] = Counter(samples=0, phases=0, cycles=0)
 
     async def start(self) -> Mismatch | None:
@@ -89,6 +91,7 @@ class ChipBench:
         assert identity == [chip_bus.IDENTITY_VALUE], f"identity: {identity[0]:#x}"
         await self._loader.load(self._engine.state)
         await self._falling
+        self._count_on()
         self._taking = cocotb.start_soon(self._take_predictions())
         return self.probe.compare(self._expected.at_rest())
 
@@ -143,7 +146,7 @@ class ChipBench:
         self.coverage.sample(sample)
         sending = cocotb.start_soon(self._source.send(sample.transfers, self._event_stalls()))
         asking = cocotb.start_soon(self._ask_meanwhile()) if self._rng.random() < 0.5 else None
-        sums = np.zeros((len(self.chip.layers), len(COUNT_NAMES)), np.int64)
+        sums = self._counted
         start = current_cycle()
         await self._falling
         events = [sorted(axons) for axons in sample.events]
@@ -166,6 +169,8 @@ class ChipBench:
         await sending
         mismatch = await asking if asking else None
         mismatch = mismatch or await self._compare_registers(sample, sums)
+        mismatch = mismatch or await self._loader.compare_generators(self._engine.state)
+        self._count_on()
         mismatch = mismatch or self.probe.compare(self._expected.at_rest())
         mismatch = mismatch or self._compare_predictions()
         self.counts["samples"] += mismatch is None
@@ -252,6 +257,7 @@ class ChipBench:
         self.coverage.reload()
         await self._loader.load(self._engine.state)
         await self._falling
+        self._count_on()
         del self._taken[len(self._predictions) :]  # the lost sample may have come to its prediction
         self._taking = cocotb.start_soon(self._take_predictions())
         mismatch = await self._poke_nothing()
@@ -274,12 +280,27 @@ class ChipBench:
         for c in range(len(self.chip.layers)) if self._has_counters else ():
             counters = [address(chip_bus.COUNTERS, c, k) for k in range(len(COUNT_NAMES))]
             found = await self._bus.read(counters)
-            for name, expected, read in zip(COUNT_NAMES, sums[c].tolist(), found, strict=True):
+            wanted = (sums[c] % (1 << COUNTER_BITS)).tolist()
+            for name, expected, read in zip(COUNT_NAMES, wanted, found, strict=True):
                 if read != expected:
                     return _register(f"counter {name}", expected, read, core=c)
             await self._bus.write([(counters[0], 0)])
             self.counts["counters"] += len(counters)
         return None
+
+    def _count_on(self) -> None:
+        """Let the counters, which are clear, go on from any number, or a run of few samples would never move their upper bits."""
+        self._counted[:] = 0
+        if not self._has_counters or self._rng.random() < 0.5:
+            return
+        for c, counted in enumerate(self._counted):
+            path = f"u_core_{c}.u_event_counters.counts_q"
+            if not self.probe.has(path):  # single bits in a netlist
+                return
+            counted[:] = self._rng.integers(1 << COUNTER_BITS, size=len(COUNT_NAMES))
+            bits = "".join(f"{value:0{COUNTER_BITS}b}" for value in reversed(counted.tolist()))
+            self.probe.find(path).value = int(bits, 2)
+            self.coverage.counts["counters_far"] += 1
 
     def report_progress(self, number: int) -> None:
         """Tell who started the bench how far it is."""

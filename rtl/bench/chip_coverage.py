@@ -183,7 +183,7 @@ def _situations(chip: Chip) -> list[str]:
         "flips_to_one", "flips_to_zero", "momentum_at_flip_threshold",
         "momentum_one_below_flip_threshold", "event_pauses", "events_waited",
         "event_offers_taken_back", "prediction_waits", "bus_accesses_waited",
-        "bus_accesses_to_nothing",
+        "bus_accesses_to_nothing", "counters_far",
     ]  # fmt: skip
     if len(chip.layers) > 1:
         names += [

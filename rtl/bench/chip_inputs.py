@@ -23,7 +23,7 @@ from flipcore.rtl.bench.chip_state import pack_state
 from flipcore.sim.data import Dataset, Records, load_dataset
 from flipcore.sim.encoding import encode_pixels, unpack_bitmaps
 from flipcore.sim.engine import Engine
-from flipcore.sim.layout import initial_state, momentum_values, store_momentum
+from flipcore.sim.layout import initial_state, momentum_values, store_momentum, store_weights
 
 # Of random samples, these shares are sent without a label, begun and lost in a reset, and sprinkled with what the chip has to ignore.
 UNLABELLED, RESET, SPRINKLED = 0.25, 0.15, 0.4
@@ -139,9 +139,12 @@ def _sprinkle(chip: Chip, transfers: list[Transfer], rng: np.random.Generator) -
 
 
 def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> bytes:
-    """Initial weights and generators, momentum of any value, second moments of any size, samples counted: a few where their number matters."""
+    """Initial generators, weights of any mixture, momentum of any value, second moments of any size, samples counted: a few where their number matters."""
     state = initial_state(chip, seed)
     for c, core in enumerate(chip.layers):
+        # Some neurons with synapses of nearly one sign, or no sum would come near its ends.
+        ones = rng.choice([0.0, 0.05, 0.5, 0.95, 1.0], core.neurons, p=[0.1, 0.15, 0.5, 0.15, 0.1])
+        store_weights(state, chip, c, rng.random((core.axons, core.neurons)) < ones)
         limit = core.momentum_limit
         shape = momentum_values(state, chip, c).shape
         store_momentum(state, chip, c, rng.integers(-limit, limit + 1, shape))

@@ -32,6 +32,14 @@ class Probe:
         """Names of all that was looked at."""
         return sorted(self._handles)
 
+    def has(self, path: str) -> bool:
+        """Whether there is a register or array of this name: a netlist has bits of their own for some."""
+        try:
+            self.find(path)
+        except AttributeError:
+            return False
+        return True
+
     def find(self, path: str) -> Handle:
         """The register or array of this name."""
         handle: Handle = self._handles.get(path)

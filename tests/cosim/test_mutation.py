@@ -13,7 +13,6 @@ from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.chip_verify import ChipTask
 from flipcore.rtl.mutant_proof import same_behaviour, whole_logic
 from flipcore.rtl.mutation import (
-    SELECT_BITS,
     Limits,
     Mutant,
     elaborate,
@@ -27,6 +26,7 @@ from tests.chips import small_chip
 pytestmark = pytest.mark.cosim
 
 MODULE = "trace_update"
+PROOF_S = 60
 
 
 def drawn(folder: Path) -> list[Mutant]:
@@ -45,7 +45,7 @@ def test_every_mutant_is_killed_or_proven_equal_and_none_is_both(tmp_path: Path)
     equal = {
         one.number
         for one in mutants
-        if same_behaviour(tmp_path, logic[one.elaborated], SELECT_BITS, one.number)
+        if same_behaviour(tmp_path, logic[one.elaborated], one.number, PROOF_S)
     }
     samples, state = random_samples(small_chip(), 3, 5)
     task = ChipTask(
