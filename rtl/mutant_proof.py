@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from flipcore.rtl.blif import ONE, CutModule, model_name, read_cut_modules
+from flipcore.rtl.blif import ONE, CutModule, model_name, read_cut_modules, write_logic
 from flipcore.rtl.mutation import SELECT_BITS, run_yosys
 from flipcore.rtl.programs import run_program
 from flipcore.rtl.yosys import PLAIN_ARRAYS, PLAIN_GATES
@@ -17,6 +17,7 @@ _MEMORIES = "*memory_1r*"
 _MEMORY = re.compile(r"^\.subckt (\S*memory_1r\S*) (.*)$", re.MULTILINE)
 _PORT = re.compile(r"(\w+)(?:\[\d+\])?=")
 _PROVED = "Property proved"
+_EQUAL = "Networks are equivalent"
 _RUNNING = "|running"  # 0 in the first cycle
 
 
@@ -90,6 +91,28 @@ def same_behaviour(folder: Path, module: CutModule, number: int, seconds: int) -
     command = f"read_blif miter.blif; strash; scleanup; scorr; print_stats; pdr -T {seconds}"
     printed = run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]
     return _PROVED in printed
+
+
+def same_logic(folder: Path, module: CutModule, number: int) -> bool:
+    """Whether the logic between registers and memories is the same: quick for a whole chip, and blind to what registers can never hold.
+
+    Args:
+        folder: To work in.
+        module: Logic with the mutant in it.
+        number: That selects the mutant.
+    """
+    inputs = {net: [net] for net in module.inputs if net not in SELECT_BITS}
+    inputs |= {pin: [net] for pin, net in module.child_outputs.items()}
+    inputs |= {f"{net}/Q": [net] for net in module.registers}
+    outputs = {net: net for net in module.outputs}
+    outputs |= {pin: net for pin, net in module.child_inputs.items() if net not in SELECT_BITS}
+    for net, register in module.registers.items():
+        outputs |= {f"{net}/{pin}": at for pin, at in register.pins.items()}
+    for name, selected in (("first.blif", 0), ("second.blif", number)):
+        constants = {net: bool(selected >> k & 1) for k, net in enumerate(SELECT_BITS)}
+        write_logic(folder / name, module, inputs, outputs, constants)
+    command = "cec -n first.blif second.blif"
+    return _EQUAL in run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]  # fmt: skip
 
 
 def _side(module: CutModule, side: str, number: int) -> Iterator[str]:

@@ -23,10 +23,19 @@ from flipcore.rtl.bench.chip_state import pack_state
 from flipcore.sim.data import Dataset, Records, load_dataset
 from flipcore.sim.encoding import encode_pixels, unpack_bitmaps
 from flipcore.sim.engine import Engine
-from flipcore.sim.layout import initial_state, momentum_values, store_momentum, store_weights
+from flipcore.sim.layout import (
+    ChipState,
+    initial_state,
+    momentum_values,
+    store_momentum,
+    store_weights,
+    weight_bits,
+)
 
 # Of random samples, these shares are sent without a label, begun and lost in a reset, and sprinkled with what the chip has to ignore.
 UNLABELLED, RESET, SPRINKLED = 0.25, 0.15, 0.4
+LIKELY = 0.4  # of random labels
+MIXTURES = (0.0, 0.05, 0.5, 0.95, 1.0)  # shares of ones among the weights of a neuron
 UNLABELLED_EVERY = 5  # of real samples
 _SPRINKLES = 4  # ignored transfers of a sample, on average
 
@@ -96,14 +105,18 @@ def _encode(chip: Chip, records: Records) -> list[list[list[int]]]:
 def random_samples(chip: Chip, number: int, seed: int) -> tuple[list[Sample], bytes]:
     """Samples of random events in random order, some repeated, some steps empty, and a random state to start from."""
     rng = np.random.default_rng(seed)
+    state = random_state(chip, rng, seed)
+    strongest = int(weight_bits(state, chip, len(chip.layers) - 1).sum(axis=0).argmax())
     samples = []
     for k in range(number):
-        label = None if rng.random() < UNLABELLED else int(rng.integers(chip.classes))
-        transfers = plain_transfers(_random_events(chip, rng), [0] * chip.steps, label)
+        # The class with most weights of one is likely right, or no step would ever be without an error.
+        label = strongest if rng.random() < LIKELY else int(rng.integers(chip.classes))
+        known = None if rng.random() < UNLABELLED else label
+        transfers = plain_transfers(_random_events(chip, rng), [0] * chip.steps, known)
         if rng.random() < SPRINKLED:
             transfers = _sprinkle(chip, transfers, rng)
         samples.append(Sample.read(chip, transfers, reset=k > 0 and rng.random() < RESET))
-    return samples, random_state(chip, rng, seed)
+    return samples, pack_state(state)
 
 
 def _random_events(chip: Chip, rng: np.random.Generator) -> list[list[int]]:
@@ -138,12 +151,12 @@ def _sprinkle(chip: Chip, transfers: list[Transfer], rng: np.random.Generator) -
     return sprinkled
 
 
-def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> bytes:
+def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> ChipState:
     """Initial generators, weights of any mixture, momentum of any value, second moments of any size, samples counted: a few where their number matters."""
     state = initial_state(chip, seed)
     for c, core in enumerate(chip.layers):
-        # Some neurons with synapses of nearly one sign, or no sum would come near its ends.
-        ones = rng.choice([0.0, 0.05, 0.5, 0.95, 1.0], core.neurons, p=[0.1, 0.15, 0.5, 0.15, 0.1])
+        # With halves of ones and zeros alone no sum would come near its ends, and few neurons would spike.
+        ones = rng.choice(MIXTURES, core.neurons, p=rng.dirichlet(np.ones(len(MIXTURES))))
         store_weights(state, chip, c, rng.random((core.axons, core.neurons)) < ones)
         limit = core.momentum_limit
         shape = momentum_values(state, chip, c).shape
@@ -153,7 +166,7 @@ def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> bytes:
             state.second_moment[c] = (rng.random(chip.steps) * 2.0**sizes).astype(np.int64)
     matters = chip.schedule or any(core.decay == "scrub" for core in chip.layers)
     state.sample_counter = int(rng.integers(0, 6)) if matters else _far_counter(rng)
-    return pack_state(state)
+    return state
 
 
 def _far_counter(rng: np.random.Generator) -> int:

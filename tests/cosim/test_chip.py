@@ -26,14 +26,15 @@ pytestmark = [
 ]
 
 RANDOM_SEED = 2026
-HOSTILE_SAMPLES, HOSTILE_SEED = 4, 592
+HOSTILE_SAMPLES, HOSTILE_SEED = 4, 497
 RANDOM_CHIPS = random_chips(12, RANDOM_SEED)
 SMALLEST = sorted(
     RANDOM_CHIPS, key=lambda chip: sum(core.axons * core.words * core.lanes for core in chip.layers)
 )[:6]
 NEVER_LOST = {  # situations that no run may miss
     "training_samples", "steps_with_error", "words_updated", "flips_to_one", "flips_to_zero",
-    "spikes", "merged_events", "event_pauses", "prediction_waits",
+    "spikes", "merged_events", "event_pauses", "prediction_waits", "steps_without_error",
+    "potential_saturations_high", "potential_saturations_low", "counters_far",
 }  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def test_real_digits_are_learnt_in_lock_step() -> None:
 
 def test_a_small_chip_is_covered() -> None:
     chip = small_chip()
-    check = run(chip, chip_files(chip), 12, seed=5)
+    check = run(chip, chip_files(chip), 12, seed=18)
     assert check.mismatch == ""
     assert check.samples == 12
     assert {name for name in NEVER_LOST if not check.coverage[name]} == set()
