@@ -42,6 +42,36 @@ PLAIN_GATES = (
     "simplemap",
     "opt_clean",
 )
+# A register bit set by index is a shift of one bit to any place. The map of yosys makes stages of multiplexers as wide as
+# the register of it, most of them for distances that cannot be; here it is a decoder.
+SHIFT_MAP_FILE = "one_bit_shift.v"
+SHIFT_MAP = """\
+(* techmap_celltype = "$shift" *)
+module one_bit_shift (A, B, Y);
+  parameter A_SIGNED = 0;
+  parameter B_SIGNED = 0;
+  parameter A_WIDTH = 1;
+  parameter B_WIDTH = 1;
+  parameter Y_WIDTH = 1;
+  input  [A_WIDTH-1:0] A;
+  input  [B_WIDTH-1:0] B;
+  output [Y_WIDTH-1:0] Y;
+
+  wire _TECHMAP_FAIL_ = A_WIDTH != 1 || A_SIGNED || !B_SIGNED;
+  wire signed [B_WIDTH-1:0] right = B;
+
+  genvar i;
+  generate
+    for (i = 0; i < Y_WIDTH; i = i + 1) begin : gen_bit
+      assign Y[i] = A[0] & (right == -i);
+    end
+  endgenerate
+endmodule
+"""
+_SHIFTS = (
+    "opt_merge t:$neg t:$shift",  # the bit and its mask are two of the same
+    f"techmap -map {SHIFT_MAP_FILE}",
+)
 _CONSTRAINTS_FILE = "abc.constr"
 _OUTPUT_LOAD_FF = 10.0
 _OPTIMISE = "strash; &get -n; &fraig -x; &put; scorr; dc2; strash; dch -f"
@@ -412,11 +442,13 @@ def map_to_gates(folder: Path, design: Design) -> None:
 
 def write_plain_logic(folder: Path, design: Design, out: str) -> None:
     """Write a design in BLIF as it stands, without any optimisation of synthesis, its memories left as black boxes."""
+    (folder / SHIFT_MAP_FILE).write_text(SHIFT_MAP, encoding="utf-8")
     script = [
         _read(design.sources),
         f"hierarchy -check -top {design.top}",
         *_black_boxes(design),
         *PLAIN_ARRAYS,
+        *_SHIFTS,
         *PLAIN_GATES,
         f"write_blif -cname {out}",
     ]

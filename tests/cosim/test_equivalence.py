@@ -9,7 +9,9 @@ from flipcore.chip import parse_chip
 from flipcore.errors import CheckError
 from flipcore.rtl.equivalence import PROGRAMS, Reference
 from flipcore.rtl.generate import chip_files
+from flipcore.rtl.programs import run_program
 from flipcore.rtl.syntax import read_design
+from flipcore.rtl.yosys import SHIFT_MAP, SHIFT_MAP_FILE
 
 pytest.importorskip("pyverilog", reason="pyverilog is not installed")
 pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
@@ -29,7 +31,7 @@ pytestmark = [
 CHIP = parse_chip(
     {
         "name": "netlist",
-        "inputs": 6,
+        "inputs": 37,
         "steps": 2,
         "core": {
             "lanes": 2,
@@ -74,6 +76,7 @@ def test_the_netlist_is_the_same(reference: Reference, netlist: str, tmp_path: P
 
 
 CHANGES = {
+    "event_input": ("event_map_q[event_axon_i] <= 1'b1;", "event_map_q[event_axon_i ^ 1] <= 1'b1;"),
     "spike_output": ("run_o          = run_i & ~stall;", "run_o          = run_i;"),
     "xorshift32": ("state_q <= 32'd1;", "state_q <= 32'd3;"),
 }
@@ -89,6 +92,43 @@ def test_a_changed_text_differs_in_its_module(
     files = {**FILES, f"{module}.v": text.replace(old, new)}
     found = reference.compare_text(files, "changed", tmp_path)
     assert found.difference.startswith(f"{module}: "), found
+
+
+ONE_BIT_SHIFT = """\
+module \\mapped
+  wire input 1 \\bit_i
+  wire width {distance} input 2 \\right_i
+  wire width {width} output 3 \\bits_o
+  cell $shift \\shift
+    parameter \\A_SIGNED 0
+    parameter \\B_SIGNED 1
+    parameter \\A_WIDTH 1
+    parameter \\B_WIDTH {distance}
+    parameter \\Y_WIDTH {width}
+    connect \\A \\bit_i
+    connect \\B \\right_i
+    connect \\Y \\bits_o
+  end
+end
+"""
+
+
+@pytest.mark.parametrize(("width", "distance"), [(5, 3), (7, 2), (8, 4), (13, 6), (33, 9)])
+def test_a_bit_goes_where_the_shift_of_yosys_takes_it(
+    width: int, distance: int, tmp_path: Path
+) -> None:
+    (tmp_path / SHIFT_MAP_FILE).write_text(SHIFT_MAP)
+    (tmp_path / "shift.il").write_text(ONE_BIT_SHIFT.format(width=width, distance=distance))
+    script = [
+        "read_rtlil shift.il",
+        "copy mapped theirs",
+        f"techmap -map {SHIFT_MAP_FILE} mapped",
+        "select -assert-none mapped/t:$shift",
+        "miter -equiv -flatten mapped theirs both",
+        "techmap both",
+        "sat -verify -prove trigger 0 both",
+    ]
+    run_program("yosys", ["-Q", "-T", "-p", "; ".join(script)], tmp_path, "shift.log")
 
 
 def test_an_equal_module_of_other_text_is_proven(reference: Reference, tmp_path: Path) -> None:
