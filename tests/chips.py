@@ -25,6 +25,26 @@ def small_chip() -> Chip:
     return parse_chip(document, "small")
 
 
+def tiny_chip(*, upper: dict[str, Any], lower: dict[str, Any], error: dict[str, Any]) -> Chip:
+    """Two cores of a few words, soon loaded, with axons, classes and kinds to ignore; cores and error as given."""
+    document = {
+        "name": "tiny",
+        "inputs": 6,
+        "steps": 2,
+        "core": {
+            "lanes": 2,
+            "momentum_bits": 4,
+            "gradient_shift": 3,
+            "potential_bits": 4,
+            "threshold": 1,
+            "window": 4,
+        },
+        "layers": [{"neurons": 5, **lower}, {"neurons": 3, **upper}],
+        "error": error,
+    }
+    return parse_chip(document, "tiny")
+
+
 def chip_from_oracle(plain: dict[str, Any], name: str = "test") -> Chip:
     """Build the chip description of an oracle's chip dictionary."""
     error = dict(plain["error"])

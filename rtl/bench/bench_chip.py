@@ -27,6 +27,7 @@ from flipcore.rtl.bench.chip_load import Loader
 from flipcore.rtl.bench.chip_mismatch import Mismatch
 from flipcore.rtl.bench.chip_phases import PhaseEnd, PhaseMonitor, current_cycle
 from flipcore.rtl.bench.chip_probe import Probe
+from flipcore.rtl.bench.chip_resets import ResetPlace
 from flipcore.rtl.bench.chip_samples import Sample, event_data_bits
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.bench.chip_stores import ExpectedStores
@@ -240,15 +241,17 @@ class ChipBench:
     async def _lose(self, sample: Sample) -> Mismatch | None:
         """Begin a sample, reset the chip somewhere in it, and load it again."""
         assert self._taking is not None
+        assert self._monitor is not None
         await self._all_taken()
         sending = cocotb.start_soon(self._source.send(sample.transfers, self._event_stalls()))
-        await ClockCycles(self._clock, int(self._rng.integers(1, self._sample_cycles + 1)))
+        mismatch = await self._reach(sample.place)
+        cut_short = self._monitor.running_phase()
         sending.cancel()
         self._taking.cancel()
-        mismatch = await self._reset()
+        mismatch = mismatch or await self._reset()
         if mismatch:
             return mismatch
-        self.coverage.counts["resets_in_flight"] += 1
+        self.coverage.reset(cut_short)
         self.coverage.reload()
         await self._loader.load(self._engine.state)
         await self._falling
@@ -256,6 +259,27 @@ class ChipBench:
         self._taking = cocotb.start_soon(self._take_predictions())
         mismatch = await self._poke_nothing()
         return mismatch or self.probe.compare(self._expected.at_rest())
+
+    async def _reach(self, place: ResetPlace | None) -> Mismatch | None:
+        """Wait for where in a sample the reset comes; returns at a falling edge."""
+        assert self._monitor is not None
+        if place is None:
+            await ClockCycles(self._clock, int(self._rng.integers(1, self._sample_cycles + 1)))
+            await self._falling
+            return None
+        await self._falling
+        patience = PATIENCE_FACTOR * self._sample_cycles + PATIENCE_CYCLES
+        for _ in range(place.phases):
+            await self._monitor.next_end(patience)
+        here = await self._monitor.reach(place.cycles, patience)
+        core = f"{place.core:0{len(here.core)}b}"
+        wanted = f"{place.phase}, core {core}, cycle {place.cycles}"
+        found = f"{here.phase}, core {here.core}, cycle {here.cycles - 1}"
+        if found == wanted:
+            return None
+        return Mismatch(
+            kind="cycles", signal="phase_o, phase_core_o, cycles", expected=wanted, found=found
+        )
 
     async def _poke_nothing(self) -> Mismatch | None:
         self.coverage.counts["bus_accesses_to_nothing"] += 1

@@ -1,10 +1,11 @@
 """Samples as the chip's event stream carries them, and what the rules of the stream make of them (docs/RTL.md)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from flipcore.chip import Chip
+from flipcore.rtl.bench.chip_resets import ResetPlace
 
 EVENT, STEP_END, LABEL, UNKNOWN_KIND = 0, 1, 2, 3
 
@@ -36,6 +37,7 @@ class Sample:
         ignored: for each step, transfers that the chip takes and ignores.
         ignored_kinds: how many transfers of the sample set which bit of `status`.
         reset: the sample is begun, lost in a reset and sent again.
+        place: where in the sample the reset comes; none: in any cycle that the bench draws.
     """
 
     transfers: list[Transfer]
@@ -45,6 +47,7 @@ class Sample:
     ignored: list[int]
     ignored_kinds: dict[int, int] = field(default_factory=dict)
     reset: bool = False
+    place: ResetPlace | None = None
 
     @property
     def status(self) -> int:
@@ -57,7 +60,14 @@ class Sample:
         return sum(self.offered) - sum(map(len, self.events))
 
     @classmethod
-    def read(cls, chip: Chip, transfers: Sequence[Transfer], *, reset: bool = False) -> Self:
+    def read(
+        cls,
+        chip: Chip,
+        transfers: Sequence[Transfer],
+        *,
+        reset: bool = False,
+        place: ResetPlace | None = None,
+    ) -> Self:
         """Find out what the transfers of one sample, its last end-of-step mark included, mean to a chip."""
         label: int | None = None
         events: list[list[int]] = [[]]
@@ -84,18 +94,20 @@ class Sample:
         if len(events) != chip.steps + 1:
             raise ValueError(f"{len(events) - 1} end-of-step marks, {chip.steps} steps")
         return cls(
-            list(transfers), label, events[:-1], offered[:-1], ignored[:-1], kinds, reset
+            list(transfers), label, events[:-1], offered[:-1], ignored[:-1], kinds, reset, place
         )  # fmt: skip
 
     def as_document(self) -> dict[str, Any]:
         """What `from_document` needs."""
-        return {"transfers": self.transfers, "reset": self.reset}
+        place = asdict(self.place) if self.place else None
+        return {"transfers": self.transfers, "reset": self.reset, "place": place}
 
     @classmethod
     def from_document(cls, chip: Chip, document: dict[str, Any]) -> Self:
         """Read a sample back from JSON."""
         transfers = [(kind, data) for kind, data in document["transfers"]]
-        return cls.read(chip, transfers, reset=document["reset"])
+        place = ResetPlace(**document["place"]) if document["place"] else None
+        return cls.read(chip, transfers, reset=document["reset"], place=place)
 
 
 def _problem(chip: Chip, kind: int, data: int, *, can_be_labelled: bool) -> int:
