@@ -3,6 +3,7 @@
 from typing import Any
 
 from flipcore.chip import Chip, Core, parse_chip
+from flipcore.rtl.generate import chip_files
 
 
 def small_chip() -> Chip:
@@ -43,6 +44,16 @@ def tiny_chip(*, upper: dict[str, Any], lower: dict[str, Any], error: dict[str, 
         "error": error,
     }
     return parse_chip(document, "tiny")
+
+
+def planted(chip: Chip, sound: str, faulty: str) -> dict[str, str]:
+    """The Verilog of a chip with a fault in it."""
+    files = chip_files(chip)
+    places = [file for file, text in files.items() if sound in text]
+    assert places, "the text of the templates changed: plant the fault anew"
+    for file in places:
+        files[file] = files[file].replace(sound, faulty)
+    return files
 
 
 def chip_from_oracle(plain: dict[str, Any], name: str = "test") -> Chip:

@@ -7,15 +7,16 @@ was compared and covered, as `learns_in_lock_step.json` there.
 import itertools
 import json
 from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.task import Task
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, SimTimeoutError, Timer, with_timeout
 
 from flipcore.chip import parse_chip
 from flipcore.events import COUNT_NAMES
@@ -40,10 +41,13 @@ from flipcore.sim.stepper import PhaseRecord, Stepper
 PATIENCE_FACTOR = 20
 PATIENCE_CYCLES = 3000
 WITH_THE_FIRST = 0.3  # of the bus accesses begin with the first transfer of their sample
+LOAD_CYCLES = 200_000  # a chip that is not loaded by then never will be
 LONG_PAUSE_CYCLES = 400  # of the taker of predictions: the next sample is on its way by then
 FIRST_LOSS_CYCLES = (
     200  # a sample is lost in a reset within so many cycles, if none was measured yet
 )
+
+T = TypeVar("T")
 
 
 class ChipBench:
@@ -108,7 +112,14 @@ class ChipBench:
         if self._monitor is None:
             self._monitor = PhaseMonitor(self._dut)
         self._monitor.forget()
-        return await self._compare_after_reset()
+        return await self._in_time(self._compare_after_reset())
+
+    async def _in_time(self, using_the_bus: Coroutine[Any, Any, T]) -> T | Mismatch:
+        """What uses the bus between samples, after a reset, where nothing may hold it up for long."""
+        try:
+            return await with_timeout(using_the_bus, LOAD_CYCLES * streams.CLOCK_NS, "ns")
+        except SimTimeoutError:
+            return Mismatch(kind="bits", signal="bus_ready_o", expected="1", found="0")
 
     async def _compare_after_reset(self) -> Mismatch | None:
         """Phase, status, sample counter, generators and counters as the bus tells them (docs/RTL.md)."""
@@ -253,7 +264,9 @@ class ChipBench:
             return mismatch
         self.coverage.reset(cut_short)
         self.coverage.reload()
-        await self._loader.load(self._engine.state)
+        mismatch = await self._in_time(self._loader.load(self._engine.state))
+        if mismatch:
+            return mismatch
         await self._falling
         del self._taken[len(self._predictions) :]  # the lost sample may have come to its prediction
         self._taking = cocotb.start_soon(self._take_predictions())

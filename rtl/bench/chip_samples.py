@@ -75,7 +75,7 @@ class Sample:
         kinds: dict[int, int] = {}
         has_begun = False
         for kind, data in transfers:
-            problem = _problem(chip, kind, data, can_be_labelled=label is None and not has_begun)
+            problem = status_bit(chip, kind, data, can_be_labelled=label is None and not has_begun)
             if problem:
                 kinds[problem] = kinds.get(problem, 0) + 1
                 ignored[-1] += 1
@@ -110,7 +110,7 @@ class Sample:
         return cls.read(chip, transfers, reset=document["reset"], place=place)
 
 
-def _problem(chip: Chip, kind: int, data: int, *, can_be_labelled: bool) -> int:
+def status_bit(chip: Chip, kind: int, data: int, *, can_be_labelled: bool) -> int:
     """Status bit that a transfer sets; 0 for one that is in order."""
     if kind == UNKNOWN_KIND:
         return KIND_UNKNOWN
