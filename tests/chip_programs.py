@@ -66,7 +66,9 @@ def programs(chip: Chip, longest: int) -> st.SearchStrategy[Program]:
     parts = st.one_of(
         whole, whole, whole, send, send, access, access, access, wait, wait, take, reset
     )
-    return st.lists(parts, max_size=longest).map(partial(_written_out, chip))
+    # A list of any size would have five parts on average.
+    sized = st.integers(0, longest).flatmap(lambda n: st.lists(parts, min_size=n, max_size=n))
+    return sized.map(partial(_written_out, chip))
 
 
 def _written_out(chip: Chip, parts: Sequence[Part]) -> Program:
@@ -160,6 +162,10 @@ def directed_programs(chip: Chip) -> dict[str, Program]:
         "a label taken back while the bus is served": [
             Access(False, WEIGHT), Send(LABEL, 1, 2), Wait(3), *_sample([[0]] * chip.steps, None),
             Take(),
+        ],
+        "an access while a sample waits for events": [
+            Send(EVENT, 0), Wait(2), Access(False, WEIGHT, 0, 6), Wait(1), Send(EVENT, 1), Wait(6),
+            *[Send(STEP_END, 0)] * chip.steps, Take(),
         ],
         "a write taken back before it is served, and when it is half served": [
             *sample, Wait(2), Access(True, WEIGHT, 0, 2), Take(), Wait(LONG), Access(False, WEIGHT),

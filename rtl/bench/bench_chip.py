@@ -28,7 +28,7 @@ from flipcore.rtl.bench.chip_load import Loader
 from flipcore.rtl.bench.chip_mismatch import Mismatch
 from flipcore.rtl.bench.chip_phases import PhaseEnd, PhaseMonitor, current_cycle
 from flipcore.rtl.bench.chip_probe import Probe
-from flipcore.rtl.bench.chip_resets import ResetPlace
+from flipcore.rtl.bench.chip_resets import Loss
 from flipcore.rtl.bench.chip_samples import Sample, event_data_bits
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.bench.chip_stores import ExpectedStores
@@ -250,12 +250,13 @@ class ChipBench:
         return mismatch
 
     async def _lose(self, sample: Sample) -> Mismatch | None:
-        """Begin a sample, reset the chip somewhere in it, and load it again."""
+        """Begin a sample, this one or the one that it is to lose, reset the chip somewhere in it, and load it again."""
         assert self._taking is not None
         assert self._monitor is not None
         await self._all_taken()
-        sending = cocotb.start_soon(self._source.send(sample.transfers, self._event_stalls()))
-        mismatch = await self._reach(sample.place)
+        transfers = sample.loss.transfers if sample.loss else sample.transfers
+        sending = cocotb.start_soon(self._source.send(transfers, self._event_stalls()))
+        mismatch = await self._reach(sample.loss)
         cut_short = self._monitor.running_phase()
         sending.cancel()
         self._taking.cancel()
@@ -273,20 +274,20 @@ class ChipBench:
         mismatch = await self._poke_nothing()
         return mismatch or self.probe.compare(self._expected.at_rest())
 
-    async def _reach(self, place: ResetPlace | None) -> Mismatch | None:
+    async def _reach(self, loss: Loss | None) -> Mismatch | None:
         """Wait for where in a sample the reset comes; returns at a falling edge."""
         assert self._monitor is not None
-        if place is None:
+        if loss is None:
             await ClockCycles(self._clock, int(self._rng.integers(1, self._sample_cycles + 1)))
             await self._falling
             return None
         await self._falling
         patience = PATIENCE_FACTOR * self._sample_cycles + PATIENCE_CYCLES
-        for _ in range(place.phases):
+        for _ in range(loss.phases):
             await self._monitor.next_end(patience)
-        here = await self._monitor.reach(place.cycles, patience)
-        core = f"{place.core:0{len(here.core)}b}"
-        wanted = f"{place.phase}, core {core}, cycle {place.cycles}"
+        here = await self._monitor.reach(loss.cycles, patience)
+        core = f"{loss.core:0{len(here.core)}b}"
+        wanted = f"{loss.phase}, core {core}, cycle {loss.cycles}"
         found = f"{here.phase}, core {here.core}, cycle {here.cycles - 1}"
         if found == wanted:
             return None

@@ -6,6 +6,7 @@ What to run comes from `bench.json` and `state.npz` in the working directory (se
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from flipcore.rtl.bench.chip_probe import Probe
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.flip_unit import FlipUnit
 
+ANY_WEIGHT = address(chip_bus.WEIGHT, 0, 0)
 LOAD_CYCLES = 200_000  # a bus that has not loaded the chip by then hangs
 
 
@@ -63,6 +65,7 @@ class OperationBench:
             )
         }  # fmt: skip
         self._driven: dict[str, int] = {}
+        self._last_pins = Pins()
         self._cycles = 0
         self._state = Path(STATE_FILE).read_bytes()
         self._data_bits = len(self._inputs["event_data"])
@@ -118,6 +121,7 @@ class OperationBench:
     async def _start_again(self, model: ChipModel) -> Mismatch | None:
         """Reset the chip, in the middle of a cycle, look whether it is clear, and load it."""
         self._reset_line.value = 0
+        self._drive(replace(self._last_pins, bus_valid=True, bus_address=ANY_WEIGHT))
         await Timer(1, unit="ns")
         mismatch = self._compare_in_reset()
         await ClockCycles(self._clock, 2)
@@ -136,8 +140,8 @@ class OperationBench:
             self._driven.clear()
 
     def _compare_in_reset(self) -> Mismatch | None:
-        """Phase `input`, and nothing offered."""
-        for name in ("phase_o", "prediction_valid_o"):
+        """Phase `input`, nothing offered, and no access to a core served, which would be one that the reset cut short."""
+        for name in ("phase_o", "prediction_valid_o", "bus_ready_o"):
             found = str(self._outputs[name].value)
             if set(found) != {"0"}:
                 wanted = "0" * len(found)
@@ -179,6 +183,7 @@ class OperationBench:
         return None if model.has_begun else self._probe.compare(model.expected.at_rest())
 
     def _drive(self, pins: Pins) -> None:
+        self._last_pins = pins
         for name, port in self._inputs.items():
             value = int(getattr(pins, name))
             if self._driven.get(name) != value:

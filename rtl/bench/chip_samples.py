@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from flipcore.chip import Chip
-from flipcore.rtl.bench.chip_resets import ResetPlace
+from flipcore.rtl.bench.chip_resets import Loss
 
 EVENT, STEP_END, LABEL, UNKNOWN_KIND = 0, 1, 2, 3
 
@@ -37,7 +37,7 @@ class Sample:
         ignored: for each step, transfers that the chip takes and ignores.
         ignored_kinds: how many transfers of the sample set which bit of `status`.
         reset: the sample is begun, lost in a reset and sent again.
-        place: where in the sample the reset comes; none: in any cycle that the bench draws.
+        loss: with `reset`, another sample that is lost instead, at a chosen place; none: this one, in any cycle.
     """
 
     transfers: list[Transfer]
@@ -47,7 +47,7 @@ class Sample:
     ignored: list[int]
     ignored_kinds: dict[int, int] = field(default_factory=dict)
     reset: bool = False
-    place: ResetPlace | None = None
+    loss: Loss | None = None
 
     @property
     def status(self) -> int:
@@ -66,7 +66,7 @@ class Sample:
         transfers: Sequence[Transfer],
         *,
         reset: bool = False,
-        place: ResetPlace | None = None,
+        loss: Loss | None = None,
     ) -> Self:
         """Find out what the transfers of one sample, its last end-of-step mark included, mean to a chip."""
         label: int | None = None
@@ -94,20 +94,20 @@ class Sample:
         if len(events) != chip.steps + 1:
             raise ValueError(f"{len(events) - 1} end-of-step marks, {chip.steps} steps")
         return cls(
-            list(transfers), label, events[:-1], offered[:-1], ignored[:-1], kinds, reset, place
+            list(transfers), label, events[:-1], offered[:-1], ignored[:-1], kinds, reset, loss
         )  # fmt: skip
 
     def as_document(self) -> dict[str, Any]:
         """What `from_document` needs."""
-        place = asdict(self.place) if self.place else None
-        return {"transfers": self.transfers, "reset": self.reset, "place": place}
+        loss = asdict(self.loss) if self.loss else None
+        return {"transfers": self.transfers, "reset": self.reset, "loss": loss}
 
     @classmethod
     def from_document(cls, chip: Chip, document: dict[str, Any]) -> Self:
         """Read a sample back from JSON."""
         transfers = [(kind, data) for kind, data in document["transfers"]]
-        place = ResetPlace(**document["place"]) if document["place"] else None
-        return cls.read(chip, transfers, reset=document["reset"], place=place)
+        loss = Loss(**document["loss"]) if document["loss"] else None
+        return cls.read(chip, transfers, reset=document["reset"], loss=loss)
 
 
 def status_bit(chip: Chip, kind: int, data: int, *, can_be_labelled: bool) -> int:

@@ -1,13 +1,15 @@
-"""Samples that are lost in a reset in every phase of a chip, in its first, a middle and its last cycle."""
+"""Samples before each of which another one is lost in a reset: in every phase of a chip, in its first, a middle and its last cycle."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
 from flipcore.chip import Chip
-from flipcore.rtl.bench.chip_resets import ResetPlace
+from flipcore.rtl.bench.chip_resets import Loss
 from flipcore.rtl.bench.chip_samples import Sample
 from flipcore.rtl.bench.chip_state import unpack_state
 from flipcore.sim.engine import Engine
+from flipcore.sim.layout import ChipState
 from flipcore.sim.stepper import PhaseRecord, Stepper
 
 PARTS = ("first", "middle", "last")
@@ -17,9 +19,9 @@ Target = tuple[str, int, str]  # phase, core, part
 
 
 def lost_everywhere(chip: Chip, samples: Sequence[Sample], state: bytes) -> list[Sample]:
-    """Choose for each sample a reset, until each phase of each core that occurs in them is cut short in each of its parts.
+    """Take samples two by two, one to lose and one that follows, until each phase of each core that occurs in them is cut short in each of its parts.
 
-    A sample that is lost leaves no trace: so the simulator, which runs each of them once, knows how long the phases are that the reset cuts short.
+    The two differ, so that what a reset should have cleared is not what the next sample would set all the same. How long phases are, the simulator knows.
 
     Args:
         chip: which they are for.
@@ -29,38 +31,48 @@ def lost_everywhere(chip: Chip, samples: Sequence[Sample], state: bytes) -> list
     Raises:
         ValueError: too few samples.
     """
-    stepper = Stepper(Engine(chip, 0, unpack_state(state)))
-    runs = []
-    for sample in samples:
-        events = [sorted(axons) for axons in sample.events]
-        runs.append(list(stepper.run(events, sample.offered, sample.label)))
-    missing = {(record.phase, record.core, part) for run in runs for record in run for part in PARTS}
-    lost = []
-    for sample, run in zip(samples, runs, strict=True):
-        found = _first_of(missing, run, len(lost))
+    held = unpack_state(state)
+    rehearsed = copy.deepcopy(held)
+    missing = {
+        (one.phase, one.core, part)
+        for sample in samples
+        for one in _run(chip, rehearsed, sample)
+        for part in PARTS
+    }
+    following: list[Sample] = []
+    for lost, sample in zip(samples[::2], samples[1::2], strict=False):
+        found = _first_of(missing, _run(chip, copy.deepcopy(held), lost), len(following))
         if found is not None:
-            target, place = found
+            target, number, cycles = found
             missing.remove(target)
-            lost.append(replace(sample, reset=True, place=place))
+            phase, core, _ = target
+            loss = Loss(lost.transfers, number, phase, core, cycles)
+            following.append(replace(sample, reset=True, loss=loss))
+            _run(chip, held, sample)
         if not missing:
-            return lost
+            return following
     raise ValueError(f"{len(samples)} samples: no reset in {sorted(missing)}")
 
 
+def _run(chip: Chip, state: ChipState, sample: Sample) -> list[PhaseRecord]:
+    """All phases of a sample; it changes the state."""
+    events = [sorted(axons) for axons in sample.events]
+    return list(Stepper(Engine(chip, 0, state)).run(events, sample.offered, sample.label))
+
+
 def _first_of(
-    missing: set[tuple[str, int, str]], run: Sequence[PhaseRecord], turn: int
-) -> tuple[Target, ResetPlace] | None:
-    """One of the missing targets that a sample has, now in an early step, now in a late one."""
+    missing: set[Target], run: Sequence[PhaseRecord], turn: int
+) -> tuple[Target, int, int] | None:
+    """One of the missing targets that a sample has, now in an early step, now in a late one: with the phases and the cycles before it."""
     for target in sorted(missing):
         phase, core, part = target
-        ends = [
+        places = [
             number
-            for number, record in enumerate(run)
-            if (record.phase, record.core) == (phase, core) and record.cycles >= SHORTEST
+            for number, one in enumerate(run)
+            if (one.phase, one.core) == (phase, core) and one.cycles >= SHORTEST
         ]
-        if ends:
-            number = ends[turn % len(ends)]
+        if places:
+            number = places[turn % len(places)]
             last = run[number].cycles - 1
-            cycles = {"first": 0, "middle": (last + 1) // 2, "last": last}[part]
-            return target, ResetPlace(number, phase, core, cycles)
+            return target, number, {"first": 0, "middle": (last + 1) // 2, "last": last}[part]
     return None

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,30 +29,39 @@ pytestmark = [
 SEED = 4
 
 
-def chips() -> dict[str, Chip]:
-    """Two chips that have all phases between them, and each unit that takes more than a few cycles."""
-    tbso: dict[str, Any] = {"rule": "tbso", "decay": "dense", "square_shift": 4}
-    return {
-        "tbso": tiny_chip(lower=tbso, upper={**tbso, "decay": "scrub"}, error={"kind": "softmax"}),
-        "bso": tiny_chip(
-            lower={"decay": "scrub", "memory_ports": "1rw"},
-            upper={"random_source": "per_lane"},
-            error={"kind": "hinge", "margin": 12, "of": "total"},
-        ),
-    }
+TBSO: dict[str, Any] = {"rule": "tbso", "decay": "dense", "square_shift": 4}
+CHIPS = {
+    "tbso": tiny_chip(lower=TBSO, upper={**TBSO, "decay": "scrub"}, error={"kind": "softmax"}),
+    "bso": tiny_chip(
+        lower={"decay": "scrub", "memory_ports": "1rw"},
+        upper={"random_source": "per_lane"},
+        error={"kind": "hinge", "margin": 12, "of": "total"},
+    ),
+}
 
 
 def run(chip: Chip, files: dict[str, str]) -> ChipCheck:
-    """Lose a sample in every phase."""
-    samples, state = random_samples(chip, 100, SEED)
-    lost = lost_everywhere(chip, samples, state)
-    task = ChipTask(chip=chip, files=files, state=state, samples=lost, seed=SEED)
+    """Lose a sample in every phase, and learn another after each."""
+    samples, state = random_samples(chip, 200, SEED)
+    following = lost_everywhere(chip, [replace(one, reset=False) for one in samples], state)
+    task = ChipTask(chip=chip, files=files, state=state, samples=following, seed=SEED)
     return verify_chip(task)
 
 
-@pytest.mark.parametrize("name", chips())
+@pytest.mark.parametrize("name", CHIPS)
 def test_a_reset_in_every_phase_loses_the_sample_and_nothing_else(name: str) -> None:
-    chip = chips()[name]
+    chip = CHIPS[name]
     check = run(chip, chip_files(chip))
-    print(check)
     assert check.mismatch == ""
+    counts = Counter(check.coverage)
+    phases = possible_phases(chip)
+    per_phase = {phase: counts[f"resets_in_{phase}"] for phase in phases}
+    print(check.seconds, per_phase)
+    assert min(per_phase.values()) >= len(PARTS)
+    assert check.samples == sum(per_phase.values()) == counts["resets_in_flight"]
+    assert counts["resets_in_first_cycles"] >= check.samples // len(PARTS)
+    assert counts["resets_in_last_cycles"] >= check.samples // len(PARTS)
+
+
+def test_the_chips_have_all_phases_between_them() -> None:
+    assert {phase for chip in CHIPS.values() for phase in possible_phases(chip)} == set(PHASES)
