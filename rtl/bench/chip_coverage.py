@@ -12,6 +12,7 @@ import numpy.typing as npt
 from flipcore import numerics
 from flipcore.chip import Chip, Core
 from flipcore.events import COUNT_NAMES
+from flipcore.rtl.bench.chip_phases import PHASES, RunningPhase
 from flipcore.rtl.bench.chip_samples import IGNORED, Sample
 from flipcore.sim.stepper import PhaseRecord, Stepper
 
@@ -50,6 +51,12 @@ def possible_transitions(chip: Chip) -> set[str]:
     return pairs
 
 
+def possible_phases(chip: Chip) -> list[str]:
+    """Every phase of this chip, in the order of their codes."""
+    found = {pair.partition(">")[0] for pair in possible_transitions(chip)}
+    return [phase for phase in PHASES if phase in found]
+
+
 class Coverage:
     """Counts what happened, sample after sample."""
 
@@ -63,6 +70,13 @@ class Coverage:
         self._synapses = {c: self._learnt(c) for c in range(len(chip.layers))}
         self.counts: Counter[str] = Counter(dict.fromkeys(_situations(chip), 0))
         self.transitions: Counter[str] = Counter(dict.fromkeys(possible_transitions(chip), 0))
+
+    def reset(self, cut_short: RunningPhase) -> None:
+        """Count a reset by the phase that it cut short."""
+        self.counts["resets_in_flight"] += 1
+        self.counts[f"resets_in_{cut_short.phase}"] += 1
+        self.counts["resets_in_first_cycles"] += cut_short.is_running and cut_short.cycles == 1
+        self.counts["resets_in_last_cycles"] += cut_short.is_done
 
     def reload(self) -> None:
         """Take the simulator's state as it is now; for after a reset."""
@@ -177,7 +191,8 @@ def _situations(chip: Chip) -> list[str]:
     """Situations that this chip can meet; whether a run can reach those of small sizes is another matter."""
     names = [
         "training_samples", "inference_samples", "empty_steps", "merged_events",
-        *IGNORED.values(), "resets_in_flight", "steps_with_error", "steps_without_error",
+        *IGNORED.values(), "resets_in_flight", "resets_in_first_cycles", "resets_in_last_cycles",
+        *(f"resets_in_{phase}" for phase in possible_phases(chip)), "steps_with_error", "steps_without_error",
         "updates_without_live_word", "words_updated", "words_visited_in_vain",
         "momentum_saturations", "momentum_moved_to_its_maximum", "momentum_moved_to_its_minimum",
         "flips_to_one", "flips_to_zero", "momentum_at_flip_threshold",

@@ -32,6 +32,25 @@ class PhaseEnd:
     cycle: int
 
 
+@dataclass(frozen=True)
+class RunningPhase:
+    """A phase as it is in the middle of a cycle.
+
+    Attributes:
+        phase: its name; its bits if there is no such phase.
+        core: core that it runs on, as bits.
+        cycles: cycles in which `phase_run_o` was set, the one at hand included.
+        is_running: `phase_run_o` is set.
+        is_done: `phase_done_o` is set.
+    """
+
+    phase: str
+    core: str
+    cycles: int
+    is_running: bool
+    is_done: bool
+
+
 def phase_name(bits: str) -> str:
     """Name of the phase with this code, x and z being no codes."""
     code = int(bits, 2) if set(bits) <= {"0", "1"} else len(PHASES)
@@ -82,6 +101,31 @@ class PhaseMonitor:
         """Cycles with `phase_run_o` set, the one at hand included."""
         running = 0 if self._run_since is None else current_cycle() + 1 - self._run_since
         return self._run_cycles + running
+
+    def running_phase(self) -> RunningPhase:
+        """The phase of the cycle at hand, at its falling edge."""
+        return RunningPhase(
+            phase_name(str(self._phase.value)),
+            str(self._core.value),
+            self._count() - self._reported,
+            is_running=self._run.value == 1,
+            is_done=self._done.value == 1,
+        )
+
+    async def reach(self, cycles: int, patience_cycles: int) -> RunningPhase:
+        """Wait for the cycle in which the phase at hand has run so many cycles, that one not counted; starts and returns at a falling edge.
+
+        Args:
+            cycles: of the phase, from 0.
+            patience_cycles: the phase is returned as it is after so many, or when it has ended.
+        """
+        deadline = current_cycle() + patience_cycles
+        while True:
+            here = self.running_phase()
+            has_come = here.is_running and here.cycles > cycles
+            if has_come or here.is_done or current_cycle() >= deadline:
+                return here
+            await self._falling
 
     async def next_end(self, patience_cycles: int) -> PhaseEnd | None:
         """Wait for the end of a phase; returns at the next falling edge, when what it wrote can be read.

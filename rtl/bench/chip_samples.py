@@ -1,10 +1,11 @@
 """Samples as the chip's event stream carries them, and what the rules of the stream make of them (docs/RTL.md)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from flipcore.chip import Chip
+from flipcore.rtl.bench.chip_resets import Loss
 
 EVENT, STEP_END, LABEL, UNKNOWN_KIND = 0, 1, 2, 3
 
@@ -36,6 +37,7 @@ class Sample:
         ignored: for each step, transfers that the chip takes and ignores.
         ignored_kinds: how many transfers of the sample set which bit of `status`.
         reset: the sample is begun, lost in a reset and sent again.
+        loss: with `reset`, another sample that is lost instead, at a chosen place; none: this one, in any cycle.
     """
 
     transfers: list[Transfer]
@@ -45,6 +47,7 @@ class Sample:
     ignored: list[int]
     ignored_kinds: dict[int, int] = field(default_factory=dict)
     reset: bool = False
+    loss: Loss | None = None
 
     @property
     def status(self) -> int:
@@ -57,7 +60,14 @@ class Sample:
         return sum(self.offered) - sum(map(len, self.events))
 
     @classmethod
-    def read(cls, chip: Chip, transfers: Sequence[Transfer], *, reset: bool = False) -> Self:
+    def read(
+        cls,
+        chip: Chip,
+        transfers: Sequence[Transfer],
+        *,
+        reset: bool = False,
+        loss: Loss | None = None,
+    ) -> Self:
         """Find out what the transfers of one sample, its last end-of-step mark included, mean to a chip."""
         label: int | None = None
         events: list[list[int]] = [[]]
@@ -65,7 +75,7 @@ class Sample:
         kinds: dict[int, int] = {}
         has_begun = False
         for kind, data in transfers:
-            problem = _problem(chip, kind, data, can_be_labelled=label is None and not has_begun)
+            problem = status_bit(chip, kind, data, can_be_labelled=label is None and not has_begun)
             if problem:
                 kinds[problem] = kinds.get(problem, 0) + 1
                 ignored[-1] += 1
@@ -84,21 +94,23 @@ class Sample:
         if len(events) != chip.steps + 1:
             raise ValueError(f"{len(events) - 1} end-of-step marks, {chip.steps} steps")
         return cls(
-            list(transfers), label, events[:-1], offered[:-1], ignored[:-1], kinds, reset
+            list(transfers), label, events[:-1], offered[:-1], ignored[:-1], kinds, reset, loss
         )  # fmt: skip
 
     def as_document(self) -> dict[str, Any]:
         """What `from_document` needs."""
-        return {"transfers": self.transfers, "reset": self.reset}
+        loss = asdict(self.loss) if self.loss else None
+        return {"transfers": self.transfers, "reset": self.reset, "loss": loss}
 
     @classmethod
     def from_document(cls, chip: Chip, document: dict[str, Any]) -> Self:
         """Read a sample back from JSON."""
         transfers = [(kind, data) for kind, data in document["transfers"]]
-        return cls.read(chip, transfers, reset=document["reset"])
+        loss = Loss(**document["loss"]) if document["loss"] else None
+        return cls.read(chip, transfers, reset=document["reset"], loss=loss)
 
 
-def _problem(chip: Chip, kind: int, data: int, *, can_be_labelled: bool) -> int:
+def status_bit(chip: Chip, kind: int, data: int, *, can_be_labelled: bool) -> int:
     """Status bit that a transfer sets; 0 for one that is in order."""
     if kind == UNKNOWN_KIND:
         return KIND_UNKNOWN

@@ -16,7 +16,7 @@ from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
 from flipcore.rtl.bench.chip_samples import IGNORED
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
-from tests.chips import small_chip
+from tests.chips import planted, small_chip
 
 pytestmark = [
     pytest.mark.cosim,
@@ -139,16 +139,6 @@ FAULTS = {
         "counter weight_writes",
     ),
 }
-
-
-def planted(chip: Chip, sound: str, faulty: str) -> dict[str, str]:
-    """The Verilog of a chip with a fault in it."""
-    files = chip_files(chip)
-    places = [file for file, text in files.items() if sound in text]
-    assert places, "the text of the templates changed: plant the fault anew"
-    for file in places:
-        files[file] = files[file].replace(sound, faulty)
-    return files
 
 
 @pytest.mark.parametrize("name", FAULTS)

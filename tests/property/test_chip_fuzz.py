@@ -7,6 +7,7 @@ import copy
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from flipcore.chip import Chip, chip_yaml, load_chip, parse_chip
+from flipcore.chip.parse import one_line
 from flipcore.errors import InputError
 from flipcore.events import EventCounts
 from flipcore.rtl.generate import chip_files
@@ -71,22 +73,48 @@ def without(document: Any, place: Place) -> Any:
     return changed
 
 
+@dataclass(frozen=True)
+class Spoilt:
+    """A description that was legal.
+
+    Attributes:
+        document: the description.
+        names: of what was spoilt, of which a refusal must hold one: path or field; of what is gone, also the path of what it was in.
+    """
+
+    document: Any
+    names: tuple[str, ...]
+
+
 @st.composite
-def hostile_documents(draw: st.DrawFn) -> Any:
+def hostile_documents(draw: st.DrawFn) -> Spoilt:
     """A legal description in which one or two places were spoilt."""
     document: Any = draw(chip_documents())
+    names: list[str] = []
     for _ in range(draw(st.sampled_from((1, 1, 1, 2)))):
         here = list(places(document))
         place = draw(st.sampled_from(here[1:] or here))
         kind = draw(st.sampled_from(("put", "put", "put", "remove", "add")))
         if kind == "remove" and place:
             document = without(document, place)
+            names += names_of(place[:-1])
         elif kind == "add" and isinstance(document, dict):
             inside = draw(st.sampled_from([p for p in here if isinstance(_at(document, p), dict)]))
-            document = put(document, (*inside, draw(st.text(max_size=6))), draw(HOSTILE))
+            place = (*inside, draw(st.text(max_size=6)))
+            document = put(document, place, draw(HOSTILE))
         else:
             document = put(document, place, draw(HOSTILE))
-    return document
+        names += names_of(place)
+    return Spoilt(document, tuple(names))
+
+
+def names_of(place: Place) -> list[str]:
+    """Path and field of a place, as an error of one line has them; of the whole document, what it should have been."""
+    if not place:
+        return ["mapping"]
+    path = [one_line(key) for key in place]
+    fields = [key for key in path if not key.isdigit()]
+    return [".".join(path), *fields[-1:]]
 
 
 def _at(document: Any, place: Place) -> Any:
@@ -113,19 +141,22 @@ def holds_what_it_says(chip: Chip) -> None:
 
 
 @given(hostile_documents())
-@example({})
-@example([])
-@example(None)
+@example(Spoilt({}, ("layers",)))
+@example(Spoilt([], ("mapping",)))
+@example(Spoilt(None, ("mapping",)))
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-def test_a_spoilt_description_is_refused_in_a_line_or_runs(document: Any) -> None:
+def test_a_spoilt_description_is_refused_in_a_line_that_names_the_field_or_runs(
+    spoilt: Spoilt,
+) -> None:
     try:
-        chip = parse_chip(document, "chip.yaml")
+        chip = parse_chip(spoilt.document, "chip.yaml")
     except InputError as error:
         event("refused")
         message = str(error)
         assert message.startswith("chip.yaml: ")
         assert "\n" not in message
         assert len(message) < 1000
+        assert any(name in message.removeprefix("chip.yaml: ") for name in spoilt.names)
         return
     holds_what_it_says(chip)
 
@@ -155,3 +186,10 @@ def test_a_spoilt_description_is_spoilt() -> None:
     assert put(document, ("layers", 0, "neurons"), -1)["layers"] == [{"neurons": -1}]
     assert without(document, ("inputs",)) == {"name": "t", "layers": [{"neurons": 2}]}
     assert document["layers"] == [{"neurons": 2}]
+
+
+def test_names_of_a_place() -> None:
+    assert names_of(("layers", 0, "neurons")) == ["layers.0.neurons", "neurons"]
+    assert names_of(("layers", 0)) == ["layers.0", "layers"]
+    assert names_of(("a\nb",)) == ["a\\nb", "a\\nb"]
+    assert names_of(()) == ["mapping"]

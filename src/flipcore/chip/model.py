@@ -129,7 +129,7 @@ class Core(_Model):
             self.max_gradient_shift <= MAX_GRADIENT_SHIFT,
             "gradient_shift",
             self.gradient_shift,
-            f"with the schedule it reaches {self.max_gradient_shift}, "
+            f"with gradient_shift_add of the schedule it reaches {self.max_gradient_shift}, "
             f"the limit is {MAX_GRADIENT_SHIFT}",
         )
         _require(
@@ -206,14 +206,15 @@ class Chip(_Model):
             starts,
             "after_samples must ascend",
         )
-        for stage in self.schedule:
-            for core in self.layers:
+        for k, stage in enumerate(self.schedule):
+            for c, core in enumerate(self.layers):
                 period = core.scrub_period * stage.scrub_period_multiply
                 _require(
                     period <= MAX_SCRUB_PERIOD and period & (period - 1) == 0,
-                    "schedule",
+                    f"schedule.{k}.scrub_period_multiply",
                     stage.scrub_period_multiply,
-                    f"makes a scrub period of {period}: a power of two up to {MAX_SCRUB_PERIOD}",
+                    f"makes of layers.{c}.scrub_period a period of {period}: "
+                    f"a power of two up to {MAX_SCRUB_PERIOD}",
                 )
         return self
 
