@@ -7,6 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from flipcore.errors import CheckError
+from flipcore.rtl.programs import run_program
+
+_EQUAL = "Networks are equivalent"
 
 # Of yosys: register cell to the pins whose functions must agree. Its kind must agree as well.
 # A register without reset is a latch in BLIF.
@@ -118,6 +121,20 @@ def write_logic(
         lines += [f".names {net} {_PIN}{name}", "1 1"]
     lines.append(".end")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def difference(folder: Path, first: str, second: str) -> str:
+    """What abc says of the logic in two files of a folder, where it is not the same; empty where it is.
+
+    Raises:
+        ToolError: abc is missing.
+    """
+    command = f"cec -n {first} {second}"
+    printed = run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]
+    if _EQUAL in printed:
+        return ""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    return lines[-1] if lines else "abc says nothing"
 
 
 def sources(module: CutModule, nets: Iterable[str]) -> set[str]:

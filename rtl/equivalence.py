@@ -15,6 +15,7 @@ from flipcore.rtl.blif import (
     ONE,
     ZERO,
     CutModule,
+    difference,
     model_name,
     read_cut_modules,
     sources,
@@ -22,7 +23,7 @@ from flipcore.rtl.blif import (
 )
 from flipcore.rtl.generate import write_files
 from flipcore.rtl.liberty import Macro
-from flipcore.rtl.programs import require_program, run_program, working_folder
+from flipcore.rtl.programs import require_program, working_folder
 from flipcore.rtl.yosys import (
     MEMORY_WRAPPERS,
     NETLIST_FILE,
@@ -37,7 +38,6 @@ from flipcore.rtl.yosys import (
 
 TOP = "flip_chip"
 PROGRAMS = ("yosys", "berkeley-abc")
-_EQUAL = "Networks are equivalent"
 _LOGIC_FILE = "logic.blif"
 
 
@@ -298,16 +298,8 @@ def _logic_difference(
     write_logic(folder / "first.blif", first, ours, shown, constants)
     shown = {name: net for name, (_, net) in outputs.items()}
     write_logic(folder / "second.blif", second, theirs, shown, {})
-    printed = _compare_functions(folder, "first.blif", "second.blif")
-    if _EQUAL in printed:
-        return ""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return f"{_plain(first.name)}: {lines[-1] if lines else 'abc says nothing'}"
-
-
-def _compare_functions(folder: Path, first: str, second: str) -> str:
-    command = f"cec -n {first} {second}"
-    return run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]
+    found = difference(folder, "first.blif", "second.blif")
+    return f"{_plain(first.name)}: {found}" if found else ""
 
 
 def _constants(module: CutModule, matched: Mapping[str, str], nets: list[str]) -> dict[str, bool]:
