@@ -24,8 +24,13 @@ from flipcore.rtl.bench.chip_samples import EVENT, LABEL, STEP_END, UNKNOWN_KIND
 
 Program = list[Operation]
 
+WEIGHT = address(chip_bus.WEIGHT, 0, 0)
+STATUS = address(chip_bus.CHIP, 0, chip_bus.STATUS)
+READ_STATUS = Access(False, STATUS)
+
 PATIENCE = st.sampled_from((LONG, LONG, LONG, 1, 2, 3, 20))
-_WORDS = st.one_of(st.integers(0, 0xFFFFFFFF), st.sampled_from((0, 1, 0xFFFFFFFF)))
+_ANY_WORD = st.integers(0, 0xFFFFFFFF)
+_WORDS = st.one_of(_ANY_WORD, st.sampled_from((0, 1, 0xFFFFFFFF)))
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def _sample(steps: Sequence[Sequence[int]], label: int | None) -> Program:
 @st.composite
 def _accesses(draw: st.DrawFn, chip: Chip) -> Access:
     """An access that a host may make: to something, just beyond it, or to anything."""
-    place = draw(st.one_of(_places(chip), _places(chip), st.integers(0, 0xFFFFFFFF)))
+    place = draw(st.one_of(_places(chip), _places(chip), _places(chip), st.just(STATUS), _ANY_WORD))
     data = legal_data(chip, place, draw(_WORDS))
     return Access(draw(st.booleans()), place, data, draw(PATIENCE))
 
@@ -125,12 +130,6 @@ def _places(draw: st.DrawFn, chip: Chip) -> int:
     }
     region = draw(st.sampled_from(sorted(sizes)))
     return address(region, c, draw(st.integers(0, sizes[region])))  # one index too many
-
-
-WEIGHT = address(chip_bus.WEIGHT, 0, 0)
-STATUS = address(chip_bus.CHIP, 0, chip_bus.STATUS)
-READ_STATUS = Access(False, STATUS)
-BUSY = 12  # cycles after a mark in which any chip computes
 
 
 def directed_programs(chip: Chip) -> dict[str, Program]:
@@ -158,6 +157,10 @@ def directed_programs(chip: Chip) -> dict[str, Program]:
         "offers to ignore, taken back while the chip computes": [
             Send(LABEL, 0), Send(STEP_END, 0), Wait(2), Send(EVENT, top, 2), Wait(3),
             Send(LABEL, 1, 2), Wait(3), Send(UNKNOWN_KIND, 0, 2), Wait(3), READ_STATUS,
+        ],
+        "a label out of range, and one out of place": [
+            Send(LABEL, top), Send(LABEL, 1), Send(LABEL, top), Wait(3), READ_STATUS,
+            *[Send(STEP_END, 0)] * chip.steps, Take(), READ_STATUS,
         ],
         "a label taken back while the bus is served": [
             Access(False, WEIGHT), Send(LABEL, 1, 2), Wait(3), *_sample([[0]] * chip.steps, None),

@@ -185,9 +185,7 @@ class ChipModel:
         if self._record is None:
             return is_good, is_good and pins.event_kind == STEP_END
         is_held_up = (
-            self._record.phase == "predict"
-            and self.offers_prediction
-            and not pins.prediction_ready
+            self._record.phase == "predict" and self.offers_prediction and not pins.prediction_ready
         )
         self.coverage["predictions_held_up"] += is_held_up
         return not is_held_up, not is_held_up and self._cycles_left == 1
