@@ -26,6 +26,7 @@ Program = list[Operation]
 
 WEIGHT = address(chip_bus.WEIGHT, 0, 0)
 STATUS = address(chip_bus.CHIP, 0, chip_bus.STATUS)
+SAMPLES_LOW = address(chip_bus.CHIP, 0, chip_bus.SAMPLES_LOW)
 READ_STATUS = Access(False, STATUS)
 
 PATIENCE = st.sampled_from((LONG, LONG, LONG, 1, 2, 3, 20))
@@ -181,6 +182,10 @@ def directed_programs(chip: Chip) -> dict[str, Program]:
         "status cleared in the cycle in which a bit of it is set": [
             Send(UNKNOWN_KIND, 0), Wait(2), Access(True, STATUS, 0), Send(EVENT, top), Wait(2),
             READ_STATUS,
+        ],
+        "the sample counter goes round": [
+            Access(True, SAMPLES_LOW, 0xFFFFFFFF), Wait(1), *sample, Take(), Wait(2 * LONG),
+            Access(False, SAMPLES_LOW), Access(False, SAMPLES_LOW + 1),
         ],
         "a reset with a prediction that nobody has taken": [
             *sample, Wait(LONG), Wait(LONG), Reset(), *sample, Take(),
