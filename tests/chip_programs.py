@@ -24,8 +24,14 @@ from flipcore.rtl.bench.chip_samples import EVENT, LABEL, STEP_END, UNKNOWN_KIND
 
 Program = list[Operation]
 
+WEIGHT = address(chip_bus.WEIGHT, 0, 0)
+STATUS = address(chip_bus.CHIP, 0, chip_bus.STATUS)
+SAMPLES_LOW = address(chip_bus.CHIP, 0, chip_bus.SAMPLES_LOW)
+READ_STATUS = Access(False, STATUS)
+
 PATIENCE = st.sampled_from((LONG, LONG, LONG, 1, 2, 3, 20))
-_WORDS = st.one_of(st.integers(0, 0xFFFFFFFF), st.sampled_from((0, 1, 0xFFFFFFFF)))
+_ANY_WORD = st.integers(0, 0xFFFFFFFF)
+_WORDS = st.one_of(_ANY_WORD, st.sampled_from((0, 1, 0xFFFFFFFF)))
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def _sample(steps: Sequence[Sequence[int]], label: int | None) -> Program:
 @st.composite
 def _accesses(draw: st.DrawFn, chip: Chip) -> Access:
     """An access that a host may make: to something, just beyond it, or to anything."""
-    place = draw(st.one_of(_places(chip), _places(chip), st.integers(0, 0xFFFFFFFF)))
+    place = draw(st.one_of(_places(chip), _places(chip), _places(chip), st.just(STATUS), _ANY_WORD))
     data = legal_data(chip, place, draw(_WORDS))
     return Access(draw(st.booleans()), place, data, draw(PATIENCE))
 
@@ -125,12 +131,6 @@ def _places(draw: st.DrawFn, chip: Chip) -> int:
     }
     region = draw(st.sampled_from(sorted(sizes)))
     return address(region, c, draw(st.integers(0, sizes[region])))  # one index too many
-
-
-WEIGHT = address(chip_bus.WEIGHT, 0, 0)
-STATUS = address(chip_bus.CHIP, 0, chip_bus.STATUS)
-READ_STATUS = Access(False, STATUS)
-BUSY = 12  # cycles after a mark in which any chip computes
 
 
 def directed_programs(chip: Chip) -> dict[str, Program]:
@@ -159,6 +159,10 @@ def directed_programs(chip: Chip) -> dict[str, Program]:
             Send(LABEL, 0), Send(STEP_END, 0), Wait(2), Send(EVENT, top, 2), Wait(3),
             Send(LABEL, 1, 2), Wait(3), Send(UNKNOWN_KIND, 0, 2), Wait(3), READ_STATUS,
         ],
+        "a label out of range, and one out of place": [
+            Send(LABEL, top), Send(LABEL, 1), Send(LABEL, top), Wait(3), READ_STATUS,
+            *[Send(STEP_END, 0)] * chip.steps, Take(), READ_STATUS,
+        ],
         "a label taken back while the bus is served": [
             Access(False, WEIGHT), Send(LABEL, 1, 2), Wait(3), *_sample([[0]] * chip.steps, None),
             Take(),
@@ -178,6 +182,10 @@ def directed_programs(chip: Chip) -> dict[str, Program]:
         "status cleared in the cycle in which a bit of it is set": [
             Send(UNKNOWN_KIND, 0), Wait(2), Access(True, STATUS, 0), Send(EVENT, top), Wait(2),
             READ_STATUS,
+        ],
+        "the sample counter goes round": [
+            Access(True, SAMPLES_LOW, 0xFFFFFFFF), Wait(1), *sample, Take(), Wait(2 * LONG),
+            Access(False, SAMPLES_LOW), Access(False, SAMPLES_LOW + 1),
         ],
         "a reset with a prediction that nobody has taken": [
             *sample, Wait(LONG), Wait(LONG), Reset(), *sample, Take(),

@@ -30,7 +30,14 @@ from flipcore.rtl.bench.chip_bus import Bus, address
 from flipcore.rtl.bench.chip_load import Loader
 from flipcore.rtl.bench.chip_mismatch import Mismatch
 from flipcore.rtl.bench.chip_model import Answer, ChipModel
-from flipcore.rtl.bench.chip_operations import Host, Operation, Pins, from_document
+from flipcore.rtl.bench.chip_operations import (
+    Access,
+    Host,
+    Operation,
+    Pins,
+    from_document,
+    waits_for_the_end,
+)
 from flipcore.rtl.bench.chip_probe import Probe
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.flip_unit import FlipUnit
@@ -180,16 +187,27 @@ class OperationBench:
                 yield address(chip_bus.COUNTERS, c, k), 0
 
     async def _come_to_rest(self, model: ChipModel) -> Mismatch | None:
-        """Take what is offered until the chip waits for events; a whole sample leaves its state."""
-        for _ in range(2):  # what the last cycle left shows in the next one
-            while model.is_busy or model.offers_prediction:
-                mismatch, _ = await self._cycle(model, Pins(prediction_ready=True))
-                if mismatch:
-                    return mismatch
-            mismatch, _ = await self._cycle(model, Pins())
+        """Take what is offered until the chip waits for events, and look at all that it then has."""
+        while model.is_busy or model.offers_prediction:
+            mismatch, _ = await self._cycle(model, Pins(prediction_ready=True))
             if mismatch:
                 return mismatch
-        return None if model.has_begun else self._probe.compare(model.expected.at_rest())
+        mismatch = await self._read_registers(model)
+        if mismatch or model.has_begun:
+            return mismatch
+        return self._probe.compare(model.expected.at_rest())
+
+    async def _read_registers(self, model: ChipModel) -> Mismatch | None:
+        """Read what a reset clears, as far as a sample that has begun lets it be read."""
+        for access in [Access(False, place) for place, _ in self._cleared()]:
+            is_ready = model.has_begun and waits_for_the_end(access)
+            while not is_ready:
+                pins = Pins(bus_valid=True, bus_address=access.address)
+                mismatch, answer = await self._cycle(model, pins)
+                if mismatch:
+                    return mismatch
+                is_ready = bool(answer.bus_ready)
+        return None
 
     def _drive(self, pins: Pins) -> None:
         self._last_pins = pins

@@ -33,7 +33,7 @@ def lost_everywhere(chip: Chip, samples: Sequence[Sample], state: bytes) -> list
     """
     held = unpack_state(state)
     rehearsed = copy.deepcopy(held)
-    missing = {
+    missing: set[Target] = {
         (one.phase, one.core, part)
         for sample in samples
         for one in _run(chip, rehearsed, sample)

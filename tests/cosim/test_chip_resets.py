@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flipcore.chip import Chip, parse_chip
+from flipcore.chip import Chip
 from flipcore.rtl.generate import chip_files
 
 pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run")
@@ -18,7 +18,7 @@ from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.bench.chip_phases import PHASES
 from flipcore.rtl.bench.reset_plans import PARTS, lost_everywhere
 from flipcore.rtl.chip_verify import ChipCheck, ChipTask, verify_chip
-from tests.chips import tiny_chip
+from tests.chips import planted, tiny_chip
 
 pytestmark = [
     pytest.mark.cosim,
@@ -65,3 +65,36 @@ def test_a_reset_in_every_phase_loses_the_sample_and_nothing_else(name: str) -> 
 
 def test_the_chips_have_all_phases_between_them() -> None:
     assert {phase for chip in CHIPS.values() for phase in possible_phases(chip)} == set(PHASES)
+
+
+# Registers that a reset must clear, each of which shows in one phase alone: its line in the reset, what stands there instead, and what differs then.
+FAULTS = {
+    "keeps_learning": (
+        "      learn_q <= 1'b0;\n      scrub_q",
+        "      learn_q <= learn_q === 1'b1;\n      scrub_q",
+        "phase_o, phase_core_o, core 0: expected spikes 0, found trace",
+    ),
+    "keeps_the_tick_of_the_threshold": (
+        "    if (!rst_ni) begin\n      tick_q <= 5'd0;",
+        "    if (!rst_ni) begin\n      tick_q <= (^tick_q === 1'bx) ? 5'd0 : tick_q;",
+        r"expected 20, found \d+ .*phase threshold|expected threshold, core .*, found threshold",
+    ),
+    "keeps_the_drain_of_the_spikes": (
+        "      drain_q   <= 1'b0;\n      word_q ",
+        "      drain_q   <= drain_q === 1'b1;\n      word_q ",
+        "phase_run_o, cycles, core 0: .*phase spikes",
+    ),
+    "keeps_the_start_of_a_decay": (
+        "      started_q <= 1'b0;\n      valid_q   <= 1'b0;\n    end",
+        "      started_q <= started_q === 1'b1;\n      valid_q   <= 1'b0;\n    end",
+        r"phase_run_o, cycles, core \d: .*phase decay",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_a_reset_does_not_clear_shows_in_the_phase_that_needs_it(name: str) -> None:
+    sound, faulty, where = FAULTS[name]
+    chip = CHIPS["tbso"]
+    check = run(chip, planted(chip, sound, faulty))
+    assert re.search(where, check.mismatch), check.mismatch

@@ -235,16 +235,16 @@ def test_every_parameter_is_refused_somewhere_above() -> None:
         ),
         (
             {"schedule": [{"after_samples": 1, "gradient_shift_add": 16}]},
-            "layers.0.gradient_shift=9: with the schedule it reaches 25, the limit is 24",
+            "layers.0.gradient_shift=9: with gradient_shift_add of the schedule it reaches 25, the limit is 24",
         ),
         (
             {"schedule": [{"after_samples": 1, "scrub_period_multiply": 3}]},
-            "schedule=3: makes a scrub period of 3: a power of two up to 1048576",
+            "schedule.0.scrub_period_multiply=3: makes of layers.0.scrub_period a period of 3: a power of two up to 1048576",
         ),
         (
             {"core": {"scrub_period": 2},
              "schedule": [{"after_samples": 1, "scrub_period_multiply": 1 << 20}]},
-            "schedule=1048576: makes a scrub period of 2097152: a power of two up to 1048576",
+            "schedule.0.scrub_period_multiply=1048576: makes of layers.0.scrub_period a period of 2097152: a power of two up to 1048576",
         ),
         (
             {"schedule": [{"after_samples": k} for k in range(65)]},

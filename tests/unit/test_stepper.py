@@ -135,3 +135,32 @@ def test_a_sample_that_does_not_fit_is_refused_before_anything_runs(
     stepper = _stepper(2, [{"neurons": 2}])
     with pytest.raises(ValueError, match=message):
         stepper.run(events, offered, label)
+
+
+def test_a_sample_of_which_the_steps_come_one_by_one_is_the_same() -> None:
+    layers: list[dict[str, Any]] = [{"neurons": 3, "decay": "scrub"}, {"neurons": 2}]
+    whole, single = _stepper(2, layers), _stepper(2, layers)
+    events, offered = [[0, 2], [1]], [3, 1]
+    expected = [
+        (one.phase, one.core, one.step, one.cycles) for one in whole.run(events, offered, 1)
+    ]
+    single.begin(1)
+    records = [*single.step(events[0], offered[0]), *single.step(events[1], offered[1])]
+    records += single.end()
+    assert [(one.phase, one.core, one.step, one.cycles) for one in records] == expected
+    np.testing.assert_array_equal(single.momentum(0), whole.momentum(0))
+    assert single.prediction == whole.prediction
+
+
+def test_steps_that_come_one_by_one_are_refused_when_they_do_not_fit() -> None:
+    stepper = _stepper(1, [{"neurons": 2}])
+    with pytest.raises(ValueError, match="2 classes"):
+        stepper.begin(2)
+    stepper.begin()
+    with pytest.raises(ValueError, match="had 0 of 1 steps"):
+        stepper.end()
+    with pytest.raises(ValueError, match="ascending"):
+        stepper.step([1, 0], 2)
+    list(stepper.step([0], 1))
+    with pytest.raises(ValueError, match="had its 1 steps"):
+        stepper.step([0], 1)

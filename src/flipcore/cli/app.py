@@ -266,7 +266,8 @@ def generate(
 
 @rtl_app.command(
     epilog="Examples: `flipcore rtl verify digits` · `flipcore rtl verify mnist --samples 2 --simulator verilator` · "
-    "`flipcore rtl verify --random-chips 30 --samples 7 --vectors 0 --json`"
+    "`flipcore rtl verify --random-chips 30 --samples 7 --vectors 0 --json` · fuzzing, as long as you like: "
+    "`flipcore rtl verify --random-chips 100 --samples 20 --vectors 0 --seed 7`"
 )
 def verify(
     context: typer.Context,
