@@ -103,7 +103,6 @@ class ChipBench:
         assert identity == [chip_bus.IDENTITY_VALUE], f"identity: {identity[0]:#x}"
         await self._loader.load(self._engine.state)
         await self._falling
-        self._count_on()
         self._taking = cocotb.start_soon(self._take_predictions())
         return self.probe.compare(self._expected.at_rest())
 
@@ -163,6 +162,8 @@ class ChipBench:
             if mismatch:
                 return mismatch.at(sample=number, step=-1, phase="reset", cycle=current_cycle())
         self.coverage.sample(sample)
+        self._count_on()
+        await self._falling
         sending = cocotb.start_soon(self._source.send(sample.transfers, self._event_stalls()))
         asking = cocotb.start_soon(self._ask_meanwhile()) if self._rng.random() < 0.5 else None
         sums = self._counted
@@ -189,7 +190,6 @@ class ChipBench:
         mismatch = await asking if asking else None
         mismatch = mismatch or await self._compare_registers(sample, sums)
         mismatch = mismatch or await self._loader.compare_generators(self._engine.state)
-        self._count_on()
         mismatch = mismatch or self.probe.compare(self._expected.at_rest())
         mismatch = mismatch or self._compare_predictions()
         self.counts["samples"] += mismatch is None
@@ -281,7 +281,6 @@ class ChipBench:
         if mismatch:
             return mismatch
         await self._falling
-        self._count_on()
         del self._taken[len(self._predictions) :]  # the lost sample may have come to its prediction
         self._taking = cocotb.start_soon(self._take_predictions())
         mismatch = await self._poke_nothing()
