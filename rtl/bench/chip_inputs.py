@@ -36,6 +36,9 @@ from flipcore.sim.layout import (
 UNLABELLED, RESET, SPRINKLED = 0.25, 0.15, 0.4
 LIKELY = 0.4  # of random labels
 MIXTURES = (0.0, 0.05, 0.5, 0.95, 1.0)  # shares of ones among the weights of a neuron
+MIXED = (0.3,) * len(
+    MIXTURES
+)  # of a Dirichlet distribution: often most neurons of a core have the same share
 UNLABELLED_EVERY = 5  # of real samples
 _SPRINKLES = 4  # ignored transfers of a sample, on average
 
@@ -156,7 +159,7 @@ def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> ChipState:
     state = initial_state(chip, seed)
     for c, core in enumerate(chip.layers):
         # With halves of ones and zeros alone no sum would come near its ends, and few neurons would spike.
-        ones = rng.choice(MIXTURES, core.neurons, p=rng.dirichlet(np.ones(len(MIXTURES))))
+        ones = rng.choice(MIXTURES, core.neurons, p=rng.dirichlet(MIXED))
         store_weights(state, chip, c, rng.random((core.axons, core.neurons)) < ones)
         limit = core.momentum_limit
         shape = momentum_values(state, chip, c).shape

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 RANDOM_SEED = 2026
-HOSTILE_SAMPLES, HOSTILE_SEED = 4, 497
+HOSTILE_SAMPLES, HOSTILE_SEED = 4, 230
 RANDOM_CHIPS = random_chips(12, RANDOM_SEED)
 SMALLEST = sorted(
     RANDOM_CHIPS, key=lambda chip: sum(core.axons * core.words * core.lanes for core in chip.layers)
@@ -69,7 +69,7 @@ def test_real_digits_are_learnt_in_lock_step() -> None:
 
 def test_a_small_chip_is_covered() -> None:
     chip = small_chip()
-    check = run(chip, chip_files(chip), 12, seed=18)
+    check = run(chip, chip_files(chip), 12, seed=20)
     assert check.mismatch == ""
     assert check.samples == 12
     assert {name for name in NEVER_LOST if not check.coverage[name]} == set()
