@@ -78,7 +78,7 @@ def elaborate(files: Mapping[str, str], folder: Path) -> list[str]:
     script = [
         f"read_verilog -DSYNTHESIS {sources}",
         f"hierarchy -check -top {TOP}",
-        "proc",
+        "proc -norom",  # a table that became a memory could not be changed
         "opt_clean",
         f"write_ilang {_DESIGN_FILE}",
         "tee -q -o modules.txt ls",
