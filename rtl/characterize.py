@@ -10,7 +10,7 @@ from typing import Any
 
 from flipcore.chip import Chip, chip_document, load_chip
 from flipcore.errors import CheckError
-from flipcore.rtl.bench.chip_inputs import data_samples, random_samples
+from flipcore.rtl.bench.chip_inputs import data_samples, even_samples
 from flipcore.rtl.bench.chip_samples import Sample
 from flipcore.rtl.bench.gate_stimulus import phase_counts
 from flipcore.rtl.gate_netlist import map_chip, weigh
@@ -56,7 +56,7 @@ def stimulus(subject: Subject) -> tuple[list[Sample], bytes]:
     chip = subject.chip
     if subject.dataset != RANDOM:
         return data_samples(chip, subject.dataset, subject.samples, 0, subject.warm_up)
-    samples, state = random_samples(chip, subject.samples, 0)
+    samples, state = even_samples(chip, subject.samples, 0)
     return [sample for sample in samples if not sample.ignored_kinds], state
 
 

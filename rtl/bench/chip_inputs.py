@@ -106,20 +106,46 @@ def _encode(chip: Chip, records: Records) -> list[list[list[int]]]:
 
 
 def random_samples(chip: Chip, number: int, seed: int) -> tuple[list[Sample], bytes]:
-    """Samples of random events in random order, some repeated, some steps empty, and a random state to start from."""
+    """Samples of random events in random order, some repeated, some steps empty, and a random state to start from, with weights of any mixture."""
     rng = np.random.default_rng(seed)
-    state = random_state(chip, rng, seed)
+    state = initial_state(chip, seed)
+    for c, core in enumerate(chip.layers):
+        # With halves of ones and zeros alone no sum would come near its ends, and few neurons would spike.
+        ones = rng.choice(MIXTURES, core.neurons, p=rng.dirichlet(MIXED))
+        store_weights(state, chip, c, rng.random((core.axons, core.neurons)) < ones)
+        _randomize_core(state, chip, c, rng)
+    state.sample_counter = _counter(chip, rng)
     strongest = int(weight_bits(state, chip, len(chip.layers) - 1).sum(axis=0).argmax())
     samples = []
     for k in range(number):
         # The class with most weights of one is likely right, or no step would ever be without an error.
         label = strongest if rng.random() < LIKELY else int(rng.integers(chip.classes))
         known = None if rng.random() < UNLABELLED else label
-        transfers = plain_transfers(_random_events(chip, rng), [0] * chip.steps, known)
-        if rng.random() < SPRINKLED:
-            transfers = _sprinkle(chip, transfers, rng)
-        samples.append(Sample.read(chip, transfers, reset=k > 0 and rng.random() < RESET))
+        samples.append(_random_sample(chip, known, k > 0, rng))
     return samples, pack_state(state)
+
+
+def even_samples(chip: Chip, number: int, seed: int) -> tuple[list[Sample], bytes]:
+    """Random samples on initial weights, ones and zeros by halves: what energy is measured with (`rtl.characterize`)."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for k in range(number):
+        known = None if rng.random() < UNLABELLED else int(rng.integers(chip.classes))
+        samples.append(_random_sample(chip, known, k > 0, rng))
+    state = initial_state(chip, seed)
+    for c in range(len(chip.layers)):
+        _randomize_core(state, chip, c, rng)
+    state.sample_counter = _counter(chip, rng)
+    return samples, pack_state(state)
+
+
+def _random_sample(
+    chip: Chip, label: int | None, may_be_lost: bool, rng: np.random.Generator
+) -> Sample:
+    transfers = plain_transfers(_random_events(chip, rng), [0] * chip.steps, label)
+    if rng.random() < SPRINKLED:
+        transfers = _sprinkle(chip, transfers, rng)
+    return Sample.read(chip, transfers, reset=may_be_lost and rng.random() < RESET)
 
 
 def _random_events(chip: Chip, rng: np.random.Generator) -> list[list[int]]:
@@ -154,22 +180,21 @@ def _sprinkle(chip: Chip, transfers: list[Transfer], rng: np.random.Generator) -
     return sprinkled
 
 
-def random_state(chip: Chip, rng: np.random.Generator, seed: int) -> ChipState:
-    """Initial generators, weights of any mixture, momentum of any value, second moments of any size, samples counted: a few where their number matters."""
-    state = initial_state(chip, seed)
-    for c, core in enumerate(chip.layers):
-        # With halves of ones and zeros alone no sum would come near its ends, and few neurons would spike.
-        ones = rng.choice(MIXTURES, core.neurons, p=rng.dirichlet(MIXED))
-        store_weights(state, chip, c, rng.random((core.axons, core.neurons)) < ones)
-        limit = core.momentum_limit
-        shape = momentum_values(state, chip, c).shape
-        store_momentum(state, chip, c, rng.integers(-limit, limit + 1, shape))
-        if core.rule == "tbso":
-            sizes = rng.integers(0, 33, chip.steps)
-            state.second_moment[c] = (rng.random(chip.steps) * 2.0**sizes).astype(np.int64)
+def _randomize_core(state: ChipState, chip: Chip, c: int, rng: np.random.Generator) -> None:
+    """Momentum of any value, second moments of any size."""
+    core = chip.layers[c]
+    limit = core.momentum_limit
+    shape = momentum_values(state, chip, c).shape
+    store_momentum(state, chip, c, rng.integers(-limit, limit + 1, shape))
+    if core.rule == "tbso":
+        sizes = rng.integers(0, 33, chip.steps)
+        state.second_moment[c] = (rng.random(chip.steps) * 2.0**sizes).astype(np.int64)
+
+
+def _counter(chip: Chip, rng: np.random.Generator) -> int:
+    """Samples counted: a few where their number matters."""
     matters = chip.schedule or any(core.decay == "scrub" for core in chip.layers)
-    state.sample_counter = int(rng.integers(0, 6)) if matters else _far_counter(rng)
-    return state
+    return int(rng.integers(0, 6)) if matters else _far_counter(rng)
 
 
 def _far_counter(rng: np.random.Generator) -> int:
