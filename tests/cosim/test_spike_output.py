@@ -42,6 +42,12 @@ FAULTS = {
     "drops_the_last_spike": ("drain_q   <= word_done & last_word;", "drain_q   <= last_word;"),
     "ignores_the_taker": ("stall     = valid_q & ~spike_ready_i", "stall     = 1'b0"),
     "keeps_a_spike": ("pending_q & ~lowest", "pending_q & ~(lowest << 1)"),
+    # A mutant that lives in a whole chip, where the next core takes every spike at once (docs/studies/mutation.md).
+    "changes_a_spike_that_waits": (
+        "neuron_q <= neuron[NeuronBits-1:0];\n    end",
+        "neuron_q <= neuron[NeuronBits-1:0];\n    end else begin\n"
+        "      neuron_q[3] <= neuron_q[3] ^ neuron_q[0];\n    end",
+    ),
 }
 
 
