@@ -31,7 +31,7 @@ from flipcore.rtl.bench import chip_bus, streams
 from flipcore.rtl.bench.chip_bus import Bus, address
 from flipcore.rtl.bench.chip_coverage import Coverage
 from flipcore.rtl.bench.chip_drive import EventSource, PredictionSink
-from flipcore.rtl.bench.chip_load import Loader
+from flipcore.rtl.bench.chip_load import Loader, cleared_registers
 from flipcore.rtl.bench.chip_mismatch import Mismatch
 from flipcore.rtl.bench.chip_phases import PhaseEnd, PhaseMonitor, current_cycle
 from flipcore.rtl.bench.chip_probe import Probe
@@ -39,7 +39,6 @@ from flipcore.rtl.bench.chip_resets import Loss
 from flipcore.rtl.bench.chip_samples import Sample, event_data_bits
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
 from flipcore.rtl.bench.chip_stores import ExpectedStores
-from flipcore.rtl.flip_unit import FlipUnit
 from flipcore.rtl.simulators import PROGRESS_FILE
 from flipcore.sim.engine import Engine
 from flipcore.sim.stepper import PhaseRecord, Stepper
@@ -135,19 +134,7 @@ class ChipBench:
         phase = str(streams.bits(self._dut, "phase_o").value)
         if set(phase) != {"0"}:
             return Mismatch(kind="bits", signal="phase_o", expected="0" * len(phase), found=phase)
-        registers = [
-            (f"register {k} of the chip", address(chip_bus.CHIP, 0, k), 0)
-            for k in (chip_bus.STATUS, chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH)
-        ]
-        for c, core in enumerate(self.chip.layers):
-            registers += [
-                (f"generator {lane} of core {c}", address(chip_bus.GENERATOR, c, lane), 1)
-                for lane in range(FlipUnit.of(core).generators)
-            ]
-            registers += [
-                (f"counter {name} of core {c}", address(chip_bus.COUNTERS, c, k), 0)
-                for k, name in enumerate(COUNT_NAMES if self._has_counters else ())
-            ]
+        registers = list(cleared_registers(self.chip, has_counters=self._has_counters))
         found = await self._bus.read([place for _, place, _ in registers])
         for (name, _, expected), read in zip(registers, found, strict=True):
             if read != expected:

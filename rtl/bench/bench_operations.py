@@ -24,10 +24,9 @@ from cocotb.triggers import (
 )
 
 from flipcore.chip import parse_chip
-from flipcore.events import COUNT_NAMES
 from flipcore.rtl.bench import chip_bus, streams
 from flipcore.rtl.bench.chip_bus import Bus, address
-from flipcore.rtl.bench.chip_load import Loader
+from flipcore.rtl.bench.chip_load import Loader, cleared_registers
 from flipcore.rtl.bench.chip_mismatch import Mismatch
 from flipcore.rtl.bench.chip_model import Answer, ChipModel
 from flipcore.rtl.bench.chip_operations import (
@@ -40,7 +39,6 @@ from flipcore.rtl.bench.chip_operations import (
 )
 from flipcore.rtl.bench.chip_probe import Probe
 from flipcore.rtl.bench.chip_state import STATE_FILE, unpack_state
-from flipcore.rtl.flip_unit import FlipUnit
 
 ANY_WEIGHT = address(chip_bus.WEIGHT, 0, 0)
 LOAD_CYCLES = 200_000  # a bus that has not loaded the chip by then hangs
@@ -166,7 +164,7 @@ class OperationBench:
 
     async def _load(self, model: ChipModel) -> Mismatch | None:
         """All that a reset clears is clear; then the state goes in."""
-        for place, expected in self._cleared():
+        for _, place, expected in cleared_registers(self.chip, has_counters=self._has_counters):
             (found,) = await self._bus.read([place])
             if found != expected:
                 return Mismatch(
@@ -176,15 +174,6 @@ class OperationBench:
         loader = Loader(self.chip, model.expected, self._bus, self._probe)
         await loader.load(model.state)
         return None
-
-    def _cleared(self) -> Iterator[tuple[int, int]]:
-        for k in (chip_bus.STATUS, chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH):
-            yield address(chip_bus.CHIP, 0, k), 0
-        for c, core in enumerate(self.chip.layers):
-            for lane in range(FlipUnit.of(core).generators):
-                yield address(chip_bus.GENERATOR, c, lane), 1
-            for k in range(len(COUNT_NAMES) if self._has_counters else 0):
-                yield address(chip_bus.COUNTERS, c, k), 0
 
     async def _come_to_rest(self, model: ChipModel) -> Mismatch | None:
         """Take what is offered until the chip waits for events, and look at all that it then has."""
@@ -199,7 +188,8 @@ class OperationBench:
 
     async def _read_registers(self, model: ChipModel) -> Mismatch | None:
         """Read what a reset clears, as far as a sample that has begun lets it be read."""
-        for access in [Access(False, place) for place, _ in self._cleared()]:
+        for _, place, _ in cleared_registers(self.chip, has_counters=self._has_counters):
+            access = Access(False, place)
             is_ready = model.has_begun and waits_for_the_end(access)
             while not is_ready:
                 pins = Pins(bus_valid=True, bus_address=access.address)

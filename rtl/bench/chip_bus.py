@@ -12,7 +12,7 @@ CHIP, WEIGHT, MOMENTUM, GENERATOR, SECOND_MOMENT, COUNTERS = range(6)
 IDENTITY, STATUS, SAMPLES_LOW, SAMPLES_HIGH = range(4)  # indices of region CHIP
 IDENTITY_VALUE = 0x464C4950  # FLIP
 UNKNOWN = -1  # in place of a value that was read with x or z in it
-_PIECE = 0xFFFFFFFF
+PIECE = 0xFFFFFFFF
 
 
 def address(region: int, core: int, index: int) -> int:
@@ -40,7 +40,7 @@ class Pieces:
 
     def split(self, word: int) -> list[int]:
         """Contents of the registers of a word."""
-        return [word >> (32 * piece) & _PIECE for piece in range(self.used)]
+        return [word >> (32 * piece) & PIECE for piece in range(self.used)]
 
     def join(self, pieces: Sequence[int]) -> int:
         """The word that these registers hold; UNKNOWN if one is."""

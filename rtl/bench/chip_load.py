@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flipcore.chip import Chip
+from flipcore.events import COUNT_NAMES
 from flipcore.rtl.bench import chip_bus
 from flipcore.rtl.bench.chip_bus import Bus, Pieces, address
 from flipcore.rtl.bench.chip_mismatch import Mismatch, first_differing_lane
@@ -27,6 +28,17 @@ COUNTER_REGISTERS = (
 COUNTER_VALUES = (0xFFFFFFFFFFFFFFFF, 0xAAAAAAAA55555555, 0x55555555AAAAAAAA)
 
 Registers = Iterator[tuple[int, int]]
+
+
+def cleared_registers(chip: Chip, *, has_counters: bool) -> Iterator[tuple[str, int, int]]:
+    """Name, address and value of all registers that a reset clears (docs/RTL.md)."""
+    for k in (chip_bus.STATUS, chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH):
+        yield f"register {k} of the chip", address(chip_bus.CHIP, 0, k), 0
+    for c, core in enumerate(chip.layers):
+        for lane in range(FlipUnit.of(core).generators):
+            yield f"generator {lane} of core {c}", address(chip_bus.GENERATOR, c, lane), 1
+        for k, name in enumerate(COUNT_NAMES if has_counters else ()):
+            yield f"counter {name} of core {c}", address(chip_bus.COUNTERS, c, k), 0
 
 
 class Loader:

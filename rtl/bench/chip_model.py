@@ -14,7 +14,7 @@ import numpy.typing as npt
 from flipcore.chip import Chip
 from flipcore.events import COUNT_NAMES
 from flipcore.rtl.bench import chip_bus
-from flipcore.rtl.bench.chip_bus import Pieces
+from flipcore.rtl.bench.chip_bus import PIECE, Pieces
 from flipcore.rtl.bench.chip_operations import Pins
 from flipcore.rtl.bench.chip_phases import PHASES
 from flipcore.rtl.bench.chip_samples import (
@@ -31,8 +31,6 @@ from flipcore.rtl.flip_unit import FlipUnit
 from flipcore.sim.engine import Engine
 from flipcore.sim.layout import ChipState, store_momentum, store_weights
 from flipcore.sim.stepper import PhaseRecord, Stepper
-
-_PIECE = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,7 @@ class ChipModel:
         if region == chip_bus.CHIP:
             counter = self._engine.state.sample_counter
             status = self._errors | (BEGUN if self._has_begun else 0)
-            registers = [chip_bus.IDENTITY_VALUE, status, counter & _PIECE, counter >> 32]
+            registers = [chip_bus.IDENTITY_VALUE, status, counter & PIECE, counter >> 32]
             return registers[index] if index < len(registers) else 0
         if region > chip_bus.COUNTERS or core >= len(self._chip.layers):
             return 0
@@ -288,7 +286,7 @@ class ChipModel:
             self._errors = 0
         elif index in (chip_bus.SAMPLES_LOW, chip_bus.SAMPLES_HIGH):
             shift = 32 * (index - chip_bus.SAMPLES_LOW)
-            counter = self.state.sample_counter & ~(_PIECE << shift) | data << shift
+            counter = self.state.sample_counter & ~(PIECE << shift) | data << shift
             self.state.sample_counter = counter & ((1 << self._counter_bits) - 1)
 
     def _write_synapses(self, region: int, c: int, index: int, data: int) -> None:
