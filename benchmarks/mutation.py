@@ -1,8 +1,9 @@
 """Mutation testing: does the suite notice small changes of the Verilog?
 
 yosys makes the mutants, evenly over the cells of each module. They are run as the suite runs its chips, with few samples first. Of those that live
-abc is asked whether the chip is another one, then whether the module can ever show a difference; the others are run with all samples and seeds. Results are kept after every batch: started again, it goes on.
-Run: python -m benchmarks.mutation [--mutants N] [--work DIR]; the results are DIR/mutants.json
+abc is asked whether the chip is another one, then whether the module can ever show a difference, by itself and in its surroundings; then the suite's properties are asked about the
+mutated module, and at last the bench with all samples and seeds. Results are kept after every batch: started again, it goes on.
+Run: python -m benchmarks.mutation [--mutants N] [--seed SEED] [--work DIR]; the results are DIR/mutants.json
 """
 
 import argparse
@@ -25,6 +26,7 @@ from flipcore.files import write_whole
 from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipTask
+from flipcore.rtl.formal.mutants import broken_property, claims, surroundings_hide
 from flipcore.rtl.generate import chip_files
 from flipcore.rtl.mutant_proof import same_behaviour, same_logic, whole_logic
 from flipcore.rtl.mutation import (
@@ -39,13 +41,12 @@ from flipcore.rtl.mutation import (
 )
 from tests.chips import small_chip
 
-SEED = 1
 BATCH = 30  # of one compilation
 QUICK = (20, 3)  # seed and samples that kill most
 # Seeds and samples for those that live: the suite's own run of the small chip, and many short ones, as each begins with other weights and momenta.
 THOROUGH = ((20, 12), *((seed, 4) for seed in range(1, 17)))
 NONE = 0  # number of the chip without a mutant
-MODULE_PROOF_S = 60  # a whole chip is too large for such a search
+PROOF_S = 60  # of a module, or of a property; a whole chip is too large for such a search
 UNKNOWN, KILLED, EQUAL = "lives", "killed", "equal"
 
 Judge = Callable[[Sequence[Mutant]], dict[int, tuple[str, str]]]  # numbers to verdict and reason
@@ -125,19 +126,21 @@ def batches(mutants: Sequence[Mutant], size: int) -> Iterator[Sequence[Mutant]]:
 class Court:
     """The mutants of a chip and their judges."""
 
-    def __init__(self, subject: Subject, number: int, folder: Path) -> None:
-        """Make so many mutants of each module, in a folder for the tools' files."""
+    def __init__(self, subject: Subject, number: int, seed: int, folder: Path) -> None:
+        """Draw so many mutants of each module, in a folder for the tools' files."""
         folder.mkdir(parents=True, exist_ok=True)
         self.chip = subject.chip
         self._folder = folder
         self.mutants: list[Mutant] = []
-        modules = elaborate(chip_files(self.chip), folder)
+        files = chip_files(self.chip)
+        modules = elaborate(files, folder)
         for name in sorted({module_name(one) for one in modules}):
             if subject.changes(name):
                 own = [one for one in modules if module_name(one) == name]
-                self.mutants += make_mutants(folder, own, number, SEED, first=len(self.mutants) + 1)
-        random.Random(SEED).shuffle(self.mutants)  # what is stopped early has seen all modules
+                self.mutants += make_mutants(folder, own, number, seed, first=len(self.mutants) + 1)
+        random.Random(seed).shuffle(self.mutants)  # what is stopped early has seen all modules
         self._text = mutated_text(folder, self.mutants)
+        self._claims = claims(self.chip, files, self._text, folder)
 
     def judges(self) -> list[tuple[str, Judge, int]]:
         """What each is called, and for how many mutants at a time: the cheapest first."""
@@ -145,6 +148,8 @@ class Court:
             ("bench", lambda mutants: self.bench(mutants, [QUICK]), BATCH),
             ("the same chip?", self.same_chip, BATCH),
             ("the same module?", self.same_module, 5),
+            ("the same in its surroundings?", self.same_in_surroundings, 5),
+            ("properties", self.properties, 5),
             ("bench, all samples", lambda mutants: self.bench(mutants, THOROUGH), 15),
         ]
 
@@ -154,8 +159,27 @@ class Court:
         return {
             one.number: (EQUAL, "the same module")
             for one in mutants
-            if same_behaviour(self._folder, logic(one.elaborated), one.number, MODULE_PROOF_S)
+            if same_behaviour(self._folder, logic(one.elaborated), one.number, PROOF_S)
         }
+
+    def same_in_surroundings(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
+        """Those that are proven not to show while the inputs of their module are what a property assumes them to be."""
+        hidden = {
+            one.number: surroundings_hide(self._claims, one, self._folder, PROOF_S)
+            for one in mutants
+        }
+        return {
+            number: (EQUAL, f"in the surroundings of {name}")
+            for number, name in hidden.items()
+            if name
+        }
+
+    def properties(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
+        """Those that break a property of the suite."""
+        broken = {
+            one.number: broken_property(self._claims, one, self._folder, PROOF_S) for one in mutants
+        }
+        return {number: (KILLED, f"property {name}") for number, name in broken.items() if name}
 
     def same_chip(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
         """Those that leave all logic between registers and memories of the chip the same."""
@@ -225,14 +249,16 @@ def main() -> None:
     """Judge all mutants; print the table and the survivors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=16, help="of each module")
-    parser.add_argument("--work", type=Path, default=Path("build/mutation"))
+    parser.add_argument("--seed", type=int, default=1, help="of their draw")
+    parser.add_argument("--work", type=Path, help="build/mutation/SEED unless named")
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    records = Records(options.work / "mutants.json")
+    work = options.work or Path("build/mutation") / str(options.seed)
+    work.mkdir(parents=True, exist_ok=True)
+    records = Records(work / "mutants.json")
     console = Console()
     with Progress(console=console) as progress:
         for subject in subjects():
-            court = Court(subject, options.mutants, options.work / subject.chip.name)
+            court = Court(subject, options.mutants, options.seed, work / subject.chip.name)
             try_all(court, records, progress)
     console.print(report(records))
     for record in records.all.values():

@@ -30,12 +30,14 @@ class Register:
         kind: of cell.
         pins: pin to the net there.
         names: of the net, all that the module has for it.
+        first: value in the first cycle, `0` or `1`; empty if it is any.
     """
 
     net: str
     kind: str
     pins: dict[str, str]
     names: frozenset[str]
+    first: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,6 +173,7 @@ def _cut(lines: list[str], directions: dict[str, dict[str, str]]) -> CutModule:
     name = ""
     ports: dict[str, set[str]] = {".inputs": set(), ".outputs": set()}
     found: list[tuple[str, str, dict[str, str]]] = []
+    first: dict[str, str] = {}
     children: dict[str, str] = {}
     outputs: dict[str, str] = {}
     inputs: dict[str, str] = {}
@@ -182,7 +185,8 @@ def _cut(lines: list[str], directions: dict[str, dict[str, str]]) -> CutModule:
         elif word in ports:
             ports[word].update(rest.split())
         elif word == ".latch":
-            data, net, _, clock, *_ = rest.split()
+            data, net, _, clock, begin = rest.split()
+            first[net] = begin if begin in ("0", "1") else ""
             found.append((net, "$_DFF_P_", {"C": clock, "D": data}))
         elif word == ".subckt":
             kind, *connections = rest.split()
@@ -205,7 +209,13 @@ def _cut(lines: list[str], directions: dict[str, dict[str, str]]) -> CutModule:
         inputs=frozenset(ports[".inputs"]),
         outputs=frozenset(ports[".outputs"]),
         registers={
-            net: Register(net=net, kind=kind, pins=pins, names=frozenset(aliases.get(net, {net})))
+            net: Register(
+                net=net,
+                kind=kind,
+                pins=pins,
+                names=frozenset(aliases.get(net, {net})),
+                first=first.get(net, ""),
+            )
             for net, kind, pins in found
         },
         children=children,

@@ -8,16 +8,22 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from flipcore.rtl.blif import ONE, CutModule, difference, model_name, read_cut_modules, write_logic
+from flipcore.rtl.blif import CutModule, difference, model_name, read_cut_modules, write_logic
 from flipcore.rtl.mutation import SELECT_BITS, run_yosys
-from flipcore.rtl.programs import run_program
+from flipcore.rtl.reachable import (
+    REACHED,
+    any_lines,
+    begin_net,
+    head_lines,
+    is_never_reached,
+    logic_lines,
+    register_lines,
+)
 from flipcore.rtl.yosys import PLAIN_ARRAYS, PLAIN_GATES
 
 _MEMORIES = "*memory_1r*"
 _MEMORY = re.compile(r"^\.subckt (\S*memory_1r\S*) (.*)$", re.MULTILINE)
 _PORT = re.compile(r"(\w+)(?:\[\d+\])?=")
-_PROVED = "Property proved"
-_RUNNING = "|running"  # 0 in the first cycle
 
 
 def whole_logic(folder: Path, text: str, top: str) -> CutModule:
@@ -66,30 +72,19 @@ def same_behaviour(folder: Path, module: CutModule, number: int, seconds: int) -
         number: That selects the mutant.
         seconds: That abc may search for a proof.
     """
-    begin = [f"{net}|begin" for net in module.registers]
+    begin = [begin_net(net) for net in module.registers]
     free = sorted(module.inputs - set(SELECT_BITS)) + sorted(module.child_outputs)
     seen = {*module.outputs, *(register.pins["C"] for register in module.registers.values())}
     seen |= {net for net in module.child_inputs.values() if net not in SELECT_BITS}
     lines = [
-        ".model miter",
-        ".inputs " + " ".join([*free, *begin]),
-        ".outputs differ",
-        f".names {ONE}",
-        "1",
-        f".latch {ONE} {_RUNNING} 0",
+        *head_lines([*free, *begin]),
         *_side(module, "first|", 0),
         *_side(module, "second|", number),
     ]
     for place, net in enumerate(sorted(seen)):
         lines += [f".names first|{net} second|{net} {place}|differs", "10 1", "01 1"]
-    lines.append(".names " + " ".join(f"{place}|differs" for place in range(len(seen))) + " differ")
-    lines += [
-        "-" * place + "1" + "-" * (len(seen) - 1 - place) + " 1" for place in range(len(seen))
-    ]
-    (folder / "miter.blif").write_text("\n".join([*lines, ".end", ""]), encoding="utf-8")
-    command = f"read_blif miter.blif; strash; scleanup; scorr; print_stats; pdr -T {seconds}"
-    printed = run_program("berkeley-abc", ["-c", command], folder, "abc.log", may_fail=True)[1]
-    return _PROVED in printed
+    lines += any_lines([f"{place}|differs" for place in range(len(seen))], REACHED)
+    return is_never_reached(folder, lines, seconds)
 
 
 def same_logic(folder: Path, module: CutModule, number: int) -> bool:
@@ -114,13 +109,8 @@ def same_logic(folder: Path, module: CutModule, number: int) -> bool:
 
 
 def _side(module: CutModule, side: str, number: int) -> Iterator[str]:
-    """BLIF lines of a module with its registers, all nets with the name of the side before them.
-
-    A register without a reset begins with an input, the same for both sides. A reset takes effect at a clock edge.
-    """
-    for line in module.logic:
-        word, *nets = line.split()
-        yield " ".join([word, *(side + net for net in nets)]) if word == ".names" else line
+    """BLIF lines of a module with its registers, all nets with the name of the side before them; what is free is the same for both sides."""
+    yield from logic_lines(module, side)
     for place, net in enumerate(SELECT_BITS):
         yield f".names {side}{net}"
         if number >> place & 1:
@@ -128,23 +118,4 @@ def _side(module: CutModule, side: str, number: int) -> Iterator[str]:
     drivers = {net: net for net in module.inputs if net not in SELECT_BITS} | module.child_outputs
     for free, net in drivers.items():
         yield from (f".names {free} {side}{net}", "1 1")
-    for net, register in module.registers.items():
-        data, reset, after = (
-            side + register.pins["D"],
-            side + register.pins.get("R", ""),
-            f"{side}{net}|next",
-        )
-        if register.kind == "$_DFF_P_":
-            yield f".latch {data} {side}{net}|kept 0"
-            yield from (
-                f".names {_RUNNING} {net}|begin {side}{net}|kept {side}{net}",
-                "1-1 1",
-                "01- 1",
-            )
-        else:
-            is_one = register.kind == "$_DFF_PN1_"
-            yield from (
-                f".names {reset} {data} {after}",
-                *(("0- 1", "-1 1") if is_one else ("11 1",)),
-            )
-            yield f".latch {after} {side}{net} {int(is_one)}"
+    yield from register_lines(module, side)

@@ -89,10 +89,28 @@ def elaborate(files: Mapping[str, str], folder: Path) -> list[str]:
     return [name for name in names if not module_name(name).startswith("memory_1r")]
 
 
+def module_parameters(folder: Path) -> dict[str, dict[str, int]]:
+    """Values of the parameters of each module of an elaborated chip, by its name in yosys without a leading backslash."""
+    found: dict[str, dict[str, int]] = {}
+    own: dict[str, int] = {}
+    for line in (folder / _DESIGN_FILE).read_text(encoding="utf-8").splitlines():
+        if line.startswith("module "):
+            own = found.setdefault(line.removeprefix("module ").removeprefix("\\"), {})
+        elif line.startswith("  parameter "):
+            name, value = line.split()[1:]
+            own[name.removeprefix("\\")] = int(value)
+    return found
+
+
 def module_name(elaborated: str) -> str:
     """Name of a module without its parameters and the number of a variant."""
+    return _VARIANT.sub("", written_name(elaborated))
+
+
+def written_name(elaborated: str) -> str:
+    """Name of a module in the Verilog that yosys elaborated."""
     found = _PARAMETERS.match(elaborated)
-    return _VARIANT.sub("", found[1] if found else elaborated.lstrip("\\"))
+    return found[1] if found else elaborated.lstrip("\\")
 
 
 def make_mutants(

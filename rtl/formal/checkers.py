@@ -9,6 +9,7 @@ import jinja2
 
 from flipcore.chip import Chip
 from flipcore.errors import CheckError
+from flipcore.numerics import EXPONENTIALS
 from flipcore.rtl.chip_shape import ChipShape
 from flipcore.rtl.core_shape import CoreShape
 from flipcore.rtl.formal.properties import Property, Sizes, subjects
@@ -112,6 +113,7 @@ def _obligation(
         chip=shape,
         cycles=cycles,
         inner=_inner,
+        exponentials=EXPONENTIALS,
     )  # fmt: skip
     return Obligation(
         property=wanted,
