@@ -36,7 +36,7 @@ _DUT = re.compile(r"^  (\S+)  ?dut \(\n(.*?)\n  \);", re.MULTILINE | re.DOTALL)
 _RESTART = "|restart"
 _HELD = "|held"  # all assumptions did, so far
 _BOXES = {kind: {"A": "input", "EN": "input"} for kind in ("$assume", "$assert", "$cover")}
-_BOXES["$anyconst"] = {"Y": "output"}
+_BOXES |= {kind: {"Y": "output"} for kind in ("$anyconst", "$anyseq")}
 # Outputs that their takers look at only while another output is 1; the takers do nothing without it.
 _LOOKED_AT_IF = {
     ("integrate", "sums_o"): "sums_valid_o",
@@ -118,6 +118,8 @@ def surroundings_hide(
 ) -> str | None:
     """Name of the first property in whose surroundings a mutant is proven never to show, resets at any time; None if there is none.
 
+    Asked are the properties whose assumptions hold everywhere in a chip.
+
     Args:
         claims: Of the mutated chip.
         mutant: One of its mutants.
@@ -129,6 +131,8 @@ def surroundings_hide(
         CheckError: yosys refuses the Verilog.
     """
     for claim in _about(claims, mutant):
+        if not claim.obligation.property.everywhere:
+            continue
         files = _pair(claim, mutant.number)
         checker = _logic(files, folder, "chformal -assert -remove")
         if _has_one_clock(checker) and is_never_reached(
@@ -177,12 +181,19 @@ def _circuit(checker: CutModule, *, restarts: bool) -> list[str]:
 
     A restart is a reset at once, after which the checker begins anew. Registers without a reset keep what they have.
     """
-    constants = checker.child_outputs.values()
+    free = {
+        net: checker.children[pin.rpartition("|")[0]] for pin, net in checker.child_outputs.items()
+    }
+    constants = [net for net, kind in free.items() if kind == "$anyconst"]
+    changing = [net for net, kind in free.items() if kind == "$anyseq"]
     begin = [begin_net(net) for net in checker.registers]
     fresh = [begin_net(net) for net in constants]
     if restarts:
         fresh += [_RESTART, *(f"{net}|again" for net in constants)]
-    lines = [*head_lines([*sorted(checker.inputs), *begin, *fresh]), *logic_lines(checker)]
+    lines = [
+        *head_lines([*sorted(checker.inputs), *changing, *begin, *fresh]),
+        *logic_lines(checker),
+    ]
     lines += [f".names {_RESTART}"] if not restarts else []
     for register in checker.registers.values():
         lines += _register(register)
@@ -192,7 +203,7 @@ def _circuit(checker: CutModule, *, restarts: bool) -> list[str]:
         lines += begun_lines(net, net, f"{net}|next" if restarts else net)
     holding, reached = [_HELD], []
     for child, kind in checker.children.items():
-        if kind == "$anyconst":
+        if kind in ("$anyconst", "$anyseq"):
             continue
         asked, enabled = (checker.child_inputs[f"{child}|{pin}"] for pin in ("A", "EN"))
         seen = f"{child}|seen"

@@ -40,6 +40,7 @@ class Property:
         sizes: of the instance.
         applies: whether a core has it; properties of the whole chip's modules have none.
         parameters: of the core, that its checker needs beyond those of the module.
+        everywhere: what its checker assumes holds in every cycle of every chip, in all phases; others look at one phase or one walk.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Property:
     sizes: Sizes = Sizes()
     applies: Callable[[CoreShape], bool] = lambda _: True
     parameters: tuple[str, ...] = ()
+    everywhere: bool = False
 
     @property
     def of_chip(self) -> bool:
@@ -244,6 +246,7 @@ PROPERTIES = (
         module="integrate",
         method="induction",
         parameters=("Axons",),
+        everywhere=True,
     ),
     Property(
         name="integrate_sums",
@@ -263,6 +266,7 @@ PROPERTIES = (
         method="induction",
         cycles=lambda p: p["Axons"] + 4,
         parameters=("Axons",),
+        everywhere=True,
     ),
     Property(
         name="rows_once",
@@ -289,6 +293,7 @@ PROPERTIES = (
         method="induction",
         sizes=Sizes(lanes=2, axons=3, words=2),
         applies=lambda core: core.decay != "none",
+        everywhere=True,
     ),
     Property(
         name="error_words_once",
@@ -315,6 +320,7 @@ PROPERTIES = (
         module="predict",
         method="induction",
         applies=lambda core: core.is_readout,
+        everywhere=True,
     ),
     Property(
         name="hinge_ends",
