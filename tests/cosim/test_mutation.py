@@ -1,5 +1,6 @@
-"""Mutants: the bench kills those that it should, and abc proves only those equal that the bench cannot kill."""
+"""Mutants: bench and properties kill those that they should, and abc proves only those equal that the bench cannot kill."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("cocotb", reason="cocotb is not installed: no bench can run"
 
 from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.chip_verify import ChipTask
+from flipcore.rtl.formal.mutants import Claim, broken_property, claims, surroundings_hide
 from flipcore.rtl.mutant_proof import same_behaviour, whole_logic
 from flipcore.rtl.mutation import (
     Limits,
@@ -57,6 +59,68 @@ def test_every_mutant_is_killed_or_proven_equal_and_none_is_both(tmp_path: Path)
     assert equal | killed == set(numbers)
     assert equal
     assert killed
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Mutants of the unit that predicts, in a folder, and the properties of their chip."""
+
+    folder: Path
+    mutants: list[Mutant]
+    text: str
+    claims: list[Claim]
+
+
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory: pytest.TempPathFactory) -> Predictions:
+    """Those of the suite's small chip."""
+    return _predictions(tmp_path_factory.mktemp("predict"), chip_files(small_chip()))
+
+
+def _predictions(folder: Path, files: dict[str, str]) -> Predictions:
+    own = [one for one in elaborate(files, folder) if module_name(one) == "predict"]
+    mutants = make_mutants(folder, own, 16, 1)
+    text = mutated_text(folder, mutants)
+    return Predictions(folder, mutants, text, claims(small_chip(), files, text, folder))
+
+
+def test_properties_and_surroundings_agree_with_the_bench(predictions: Predictions) -> None:
+    folder = predictions.folder
+    broken = {
+        one.number: broken_property(predictions.claims, one, folder, PROOF_S)
+        for one in predictions.mutants
+    }
+    hidden = {
+        one.number: surroundings_hide(predictions.claims, one, folder, PROOF_S)
+        for one in predictions.mutants
+    }
+    assert set(broken.values()) == set(hidden.values()) == {"prediction_rule", None}
+    equal = {number for number, name in hidden.items() if name}
+    assert not equal & {number for number, name in broken.items() if name}
+    samples, state = random_samples(small_chip(), 3, 5)
+    task = ChipTask(
+        chip=small_chip(), files={"mutated.v": predictions.text}, state=state, samples=samples, seed=5,
+    )  # fmt: skip
+    killed = set(run_mutants(task, [0, *(one.number for one in predictions.mutants)], Limits()))
+    assert 0 not in killed
+    assert not equal & killed
+
+
+def test_a_mutant_of_the_clock_is_neither_hidden_nor_broken(predictions: Predictions) -> None:
+    (clocked,) = (one for one in predictions.mutants if " CLK " in one.place)
+    assert surroundings_hide(predictions.claims, clocked, predictions.folder, PROOF_S) is None
+    assert broken_property(predictions.claims, clocked, predictions.folder, PROOF_S) is None
+
+
+def test_a_property_that_fails_without_a_mutant_is_an_error(tmp_path: Path) -> None:
+    files = chip_files(small_chip())
+    assert files["predict.v"].count("scan_value_i > largest_q") == 1
+    files["predict.v"] = files["predict.v"].replace(
+        "scan_value_i > largest_q", "scan_value_i >= largest_q"
+    )
+    wrong = _predictions(tmp_path, files)
+    with pytest.raises(CheckError, match=r"^prediction_rule: fails without a mutant as well$"):
+        broken_property(wrong.claims, wrong.mutants[0], tmp_path, PROOF_S)
 
 
 def test_a_mutant_of_another_chip_is_refused(tmp_path: Path) -> None:
