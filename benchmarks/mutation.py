@@ -48,6 +48,7 @@ THOROUGH = ((20, 12), *((seed, 4) for seed in range(1, 17)))
 NONE = 0  # number of the chip without a mutant
 PROOF_S = 60  # of a module, or of a property; a whole chip is too large for such a search
 UNKNOWN, KILLED, EQUAL = "lives", "killed", "equal"
+PROPERTY = "property"  # what a verdict begins with that a property has given
 
 Judge = Callable[[Sequence[Mutant]], dict[int, tuple[str, str]]]  # numbers to verdict and reason
 
@@ -179,7 +180,7 @@ class Court:
         broken = {
             one.number: broken_property(self._claims, one, self._folder, PROOF_S) for one in mutants
         }
-        return {number: (KILLED, f"property {name}") for number, name in broken.items() if name}
+        return {number: (KILLED, f"{PROPERTY} {name}") for number, name in broken.items() if name}
 
     def same_chip(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
         """Those that leave all logic between registers and memories of the chip the same."""
@@ -233,15 +234,18 @@ def report(records: Records) -> Table:
     counts: dict[str, Counter[str]] = {}
     for record in records.all.values():
         for name in (record["module"], "all"):
-            counts.setdefault(name, Counter())[record["verdict"]] += 1
+            count = counts.setdefault(name, Counter())
+            count[record["verdict"]] += 1
+            count["mutants"] += 1
+            count[PROPERTY] += record["how"].startswith(PROPERTY)
     table = Table(
-        "module", "mutants", "killed", "equal, proven", "survive", "killed of the others, %"
-    )
+        "module", "mutants", "killed", "of them by a property", "equal, proven", "survive", "killed of the others, %"
+    )  # fmt: skip
     for name in [*sorted(set(counts) - {"all"}), "all"]:
         count = counts[name]
         others = count[KILLED] + count[UNKNOWN]
         score = f"{100 * count[KILLED] / others:.1f}" if others else "-"
-        table.add_row(name, str(count.total()), str(count[KILLED]), str(count[EQUAL]), str(count[UNKNOWN]), score)  # fmt: skip
+        table.add_row(name, str(count["mutants"]), str(count[KILLED]), str(count[PROPERTY]), str(count[EQUAL]), str(count[UNKNOWN]), score)  # fmt: skip
     return table
 
 

@@ -10,33 +10,17 @@ from pathlib import Path
 
 from flipcore.chip import Chip
 from flipcore.errors import CheckError
-from flipcore.rtl.blif import CutModule, Register, read_cut_modules
+from flipcore.rtl.formal.checker_circuit import circuit, has_one_clock, read_checker
 from flipcore.rtl.formal.checkers import CHECKER, Obligation, obligations
 from flipcore.rtl.formal.properties import PROPERTIES, Sizes
-from flipcore.rtl.generate import write_files
-from flipcore.rtl.mutation import SELECT, Mutant, module_parameters, run_yosys, written_name
-from flipcore.rtl.reachable import (
-    REACHED,
-    any_lines,
-    begin_net,
-    begun_lines,
-    head_lines,
-    is_never_reached,
-    is_reached,
-    logic_lines,
-    unless_lines,
-)
+from flipcore.rtl.mutation import SELECT, Mutant, module_parameters, written_name
+from flipcore.rtl.reachable import is_never_reached, is_reached
 from flipcore.rtl.tables import Port, read_module
-from flipcore.rtl.yosys import PLAIN_ARRAYS, PLAIN_GATES
 
 _MODULE = re.compile(r"^module (\S+) ?\((.*?)\);.*?^endmodule", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^  (\S+)  ?\S+ \($", re.MULTILINE)
 _UNDER_TEST = re.compile(r"^  \w+ #\([^;]*?\n  \) dut \($", re.MULTILINE)
 _DUT = re.compile(r"^  (\S+)  ?dut \(\n(.*?)\n  \);", re.MULTILINE | re.DOTALL)
-_RESTART = "|restart"
-_HELD = "|held"  # all assumptions did, so far
-_BOXES = {kind: {"A": "input", "EN": "input"} for kind in ("$assume", "$assert", "$cover")}
-_BOXES |= {kind: {"Y": "output"} for kind in ("$anyconst", "$anyseq")}
 # Outputs that their takers look at only while another output is 1; the takers do nothing without it.
 _LOOKED_AT_IF = {
     ("integrate", "sums_o"): "sums_valid_o",
@@ -133,10 +117,9 @@ def surroundings_hide(
     for claim in _about(claims, mutant):
         if not claim.obligation.property.everywhere:
             continue
-        files = _pair(claim, mutant.number)
-        checker = _logic(files, folder, "chformal -assert -remove")
-        if _has_one_clock(checker) and is_never_reached(
-            folder, _circuit(checker, restarts=True), seconds
+        checker = read_checker(_pair(claim, mutant.number), "cover", folder)
+        if has_one_clock(checker) and is_never_reached(
+            folder, circuit(checker, restarts=True), seconds
         ):
             return claim.obligation.property.name
     return None
@@ -152,85 +135,10 @@ def _about(claims: Sequence[Claim], mutant: Mutant) -> list[Claim]:
 def _fails(claim: Claim, number: int, folder: Path, seconds: int) -> bool:
     obligation = claim.of(number)
     cycles = 1 if obligation.property.method == "inputs" else obligation.cycles
-    checker = _logic(obligation.files, folder, "chformal -cover -remove")
-    circuit = _circuit(checker, restarts=False)
-    return _has_one_clock(checker) and is_reached(folder, circuit, cycles + 1, seconds)
-
-
-def _has_one_clock(checker: CutModule) -> bool:
-    """Whether all registers have the clock, which a circuit of latches takes for granted; a mutant may change it."""
-    return {register.pins["C"] for register in checker.registers.values()} <= {"clk_i"}
-
-
-def _logic(files: Mapping[str, str], folder: Path, prepare: str) -> CutModule:
-    write_files(files, folder)
-    script = [
-        f"read_verilog -formal -DSYNTHESIS {' '.join(files)}",
-        f"prep -flatten -top {CHECKER}",
-        prepare,
-        *PLAIN_ARRAYS,
-        *PLAIN_GATES,
-        "write_blif -cname checker.blif",
-    ]
-    run_yosys(folder, script, "checker")
-    return read_cut_modules(folder / "checker.blif", _BOXES)[CHECKER]
-
-
-def _circuit(checker: CutModule, *, restarts: bool) -> list[str]:
-    """What can be reached: an assertion that fails, or a cover, while all assumptions have held.
-
-    A restart is a reset at once, after which the checker begins anew. Registers without a reset keep what they have.
-    """
-    free = {
-        net: checker.children[pin.rpartition("|")[0]] for pin, net in checker.child_outputs.items()
-    }
-    constants = [net for net, kind in free.items() if kind == "$anyconst"]
-    changing = [net for net, kind in free.items() if kind == "$anyseq"]
-    begin = [begin_net(net) for net in checker.registers]
-    fresh = [begin_net(net) for net in constants]
-    if restarts:
-        fresh += [_RESTART, *(f"{net}|again" for net in constants)]
-    lines = [
-        *head_lines([*sorted(checker.inputs), *changing, *begin, *fresh]),
-        *logic_lines(checker),
-    ]
-    lines += [f".names {_RESTART}"] if not restarts else []
-    for register in checker.registers.values():
-        lines += _register(register)
-    for net in constants:  # one value until the next restart
-        if restarts:
-            lines += [f".names {_RESTART} {net}|again {net} {net}|next", "11- 1", "0-1 1"]
-        lines += begun_lines(net, net, f"{net}|next" if restarts else net)
-    holding, reached = [_HELD], []
-    for child, kind in checker.children.items():
-        if kind in ("$anyconst", "$anyseq"):
-            continue
-        asked, enabled = (checker.child_inputs[f"{child}|{pin}"] for pin in ("A", "EN"))
-        seen = f"{child}|seen"
-        if kind == "$assume":
-            lines += [f".names {asked} {enabled} {seen}", "1- 1", "-0 1"]
-            holding.append(seen)
-        else:
-            lines += [f".names {asked} {enabled} {seen}", "11 1" if kind == "$cover" else "01 1"]
-            reached.append(seen)
-    lines += [f".names {' '.join(holding)} {_HELD}|next", "1" * len(holding) + " 1"]
-    lines += [f".latch {_HELD}|next {_HELD} 1", *any_lines(reached, f"{_HELD}|any")]
-    return [*lines, f".names {_HELD}|next {_HELD}|any {REACHED}", "11 1"]
-
-
-def _register(register: Register) -> Iterator[str]:
-    """One of the checker, which a restart gives its first value, or of the module: a reset takes effect at once, and what it held before is unknown."""
-    net, data, after = register.net, register.pins["D"], f"{register.net}|next"
-    if register.first:
-        yield from unless_lines(data, _RESTART, "1", int(register.first), after)
-        yield f".latch {after} {net} {register.first}"
-    elif register.kind == "$_DFF_P_":
-        yield from begun_lines(net, net, data)
-    else:
-        reset, value = register.pins["R"], int(register.kind == "$_DFF_PN1_")
-        yield from unless_lines(data, reset, "0", value, after)
-        yield from begun_lines(net, f"{net}|held", after)
-        yield from unless_lines(f"{net}|held", reset, "0", value, net)
+    checker = read_checker(obligation.files, "assert", folder)
+    return has_one_clock(checker) and is_reached(
+        folder, circuit(checker, restarts=False), cycles + 1, seconds
+    )
 
 
 def _pair(claim: Claim, number: int) -> dict[str, str]:
