@@ -26,7 +26,7 @@ from flipcore.files import write_whole
 from flipcore.rtl.bench.chip_inputs import random_samples
 from flipcore.rtl.bench.random_chips import random_chips
 from flipcore.rtl.chip_verify import ChipTask
-from flipcore.rtl.formal.mutants import broken_property, claims, surroundings_hide
+from flipcore.rtl.formal.mutants import broken_claim, claims, fails, surroundings_hide
 from flipcore.rtl.generate import chip_files
 from flipcore.rtl.mutant_proof import same_behaviour, same_logic, whole_logic
 from flipcore.rtl.mutation import (
@@ -142,6 +142,7 @@ class Court:
         random.Random(seed).shuffle(self.mutants)  # what is stopped early has seen all modules
         self._text = mutated_text(folder, self.mutants)
         self._claims = claims(self.chip, files, self._text, folder)
+        self._fails_anyway = cache(lambda place: fails(self._claims[place], NONE, folder, PROOF_S))
 
     def judges(self) -> list[tuple[str, Judge, int]]:
         """What each is called, and for how many mutants at a time: the cheapest first."""
@@ -176,11 +177,17 @@ class Court:
         }
 
     def properties(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
-        """Those that break a property of the suite."""
-        broken = {
-            one.number: broken_property(self._claims, one, self._folder, PROOF_S) for one in mutants
-        }
-        return {number: (KILLED, f"{PROPERTY} {name}") for number, name in broken.items() if name}
+        """Those that break a property of the suite, which must not fail without a mutant."""
+        broken: dict[int, tuple[str, str]] = {}
+        for one in mutants:
+            claim = broken_claim(self._claims, one, self._folder, PROOF_S)
+            if claim is None:
+                continue
+            name = claim.obligation.property.name
+            if self._fails_anyway(self._claims.index(claim)):
+                raise CheckError(f"{self.chip.name}: {name} fails without a mutant")
+            broken[one.number] = (KILLED, f"{PROPERTY} {name}")
+        return broken
 
     def same_chip(self, mutants: Sequence[Mutant]) -> dict[int, tuple[str, str]]:
         """Those that leave all logic between registers and memories of the chip the same."""

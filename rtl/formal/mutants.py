@@ -73,10 +73,12 @@ def claims(chip: Chip, files: Mapping[str, str], text: str, folder: Path) -> lis
     ]
 
 
-def broken_property(
+def broken_claim(
     claims: Sequence[Claim], mutant: Mutant, folder: Path, seconds: int
-) -> str | None:
-    """Name of the first property that has a counterexample with a mutant; None if none is found.
+) -> Claim | None:
+    """First claim that has a counterexample with a mutant, the shortest asked first; None if none is found.
+
+    Whether it fails without a mutant as well is for the caller to ask (`fails`), once for each claim.
 
     Args:
         claims: Of the mutated chip.
@@ -86,15 +88,20 @@ def broken_property(
 
     Raises:
         ToolError: A program is missing.
-        CheckError: yosys refuses the Verilog, or the property fails without a mutant as well.
+        CheckError: yosys refuses the Verilog.
     """
-    for claim in _about(claims, mutant):
-        if _fails(claim, mutant.number, folder, seconds):
-            name = claim.obligation.property.name
-            if _fails(claim, 0, folder, seconds):
-                raise CheckError(f"{name}: fails without a mutant as well")
-            return name
-    return None
+    about = _about(claims, mutant)
+    return next((one for one in about if fails(one, mutant.number, folder, seconds)), None)
+
+
+def fails(claim: Claim, number: int, folder: Path, seconds: int) -> bool:
+    """Whether abc finds a counterexample to a claim with a mutant, or without one (0), within the bound of the property and so many seconds."""
+    obligation = claim.of(number)
+    cycles = 1 if obligation.property.method == "inputs" else obligation.cycles
+    checker = read_checker(obligation.files, "assert", folder)
+    return has_one_clock(checker) and is_reached(
+        folder, circuit(checker, restarts=False), cycles + 1, seconds
+    )
 
 
 def surroundings_hide(
@@ -130,15 +137,6 @@ def _about(claims: Sequence[Claim], mutant: Mutant) -> list[Claim]:
     own = mutant.elaborated.removeprefix("\\")
     about = [claim for claim in claims if own in claim.modules]
     return sorted(about, key=lambda claim: claim.obligation.cycles)
-
-
-def _fails(claim: Claim, number: int, folder: Path, seconds: int) -> bool:
-    obligation = claim.of(number)
-    cycles = 1 if obligation.property.method == "inputs" else obligation.cycles
-    checker = read_checker(obligation.files, "assert", folder)
-    return has_one_clock(checker) and is_reached(
-        folder, circuit(checker, restarts=False), cycles + 1, seconds
-    )
 
 
 def _pair(claim: Claim, number: int) -> dict[str, str]:
