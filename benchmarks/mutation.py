@@ -46,7 +46,7 @@ QUICK = (20, 3)  # seed and samples that kill most
 # Seeds and samples for those that live: the suite's own run of the small chip, and many short ones, as each begins with other weights and momenta.
 THOROUGH = ((20, 12), *((seed, 4) for seed in range(1, 17)))
 NONE = 0  # number of the chip without a mutant
-PROOF_S = 60  # of a module, or of a property; a whole chip is too large for such a search
+PROOF_S = 120  # of a module, or of a property; a whole chip is too large for such a search
 UNKNOWN, KILLED, EQUAL = "lives", "killed", "equal"
 PROPERTY = "property"  # what a verdict begins with that a property has given
 
