@@ -145,7 +145,7 @@ class Court:
         self._fails_anyway = cache(lambda place: fails(self._claims[place], NONE, folder, PROOF_S))
 
     def judges(self) -> list[tuple[str, Judge, int]]:
-        """What each is called, and for how many mutants at a time: the cheapest first."""
+        """What each is called, and for how many mutants at a time, in the order in which they are asked: proofs of equality before properties, which may look inside a module."""
         return [
             ("bench", lambda mutants: self.bench(mutants, [QUICK]), BATCH),
             ("the same chip?", self.same_chip, BATCH),
@@ -243,7 +243,6 @@ def report(records: Records) -> Table:
         for name in (record["module"], "all"):
             count = counts.setdefault(name, Counter())
             count[record["verdict"]] += 1
-            count["mutants"] += 1
             count[PROPERTY] += record["how"].startswith(PROPERTY)
     table = Table(
         "module", "mutants", "killed", "of them by a property", "equal, proven", "survive", "killed of the others, %"
@@ -251,8 +250,9 @@ def report(records: Records) -> Table:
     for name in [*sorted(set(counts) - {"all"}), "all"]:
         count = counts[name]
         others = count[KILLED] + count[UNKNOWN]
+        drawn = others + count[EQUAL]
         score = f"{100 * count[KILLED] / others:.1f}" if others else "-"
-        table.add_row(name, str(count["mutants"]), str(count[KILLED]), str(count[PROPERTY]), str(count[EQUAL]), str(count[UNKNOWN]), score)  # fmt: skip
+        table.add_row(name, str(drawn), str(count[KILLED]), str(count[PROPERTY]), str(count[EQUAL]), str(count[UNKNOWN]), score)  # fmt: skip
     return table
 
 
